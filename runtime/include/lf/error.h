@@ -35,11 +35,12 @@ int lf_error_set(struct lf_error *error, int code, const char *format, ...)
 /**
  * lf_error_prefix() - put what the caller was doing in front of a recorded sentence
  * @error: an error that has been set, may be NULL
+ * @code: negative errno, as the failing call returned it
  * @format: printf format of the prefix; ": " is added behind it
  *
- * Return: the code recorded in @error, or -EIO when @error is NULL.
+ * Return: @code.
  */
-int lf_error_prefix(struct lf_error *error, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+int lf_error_prefix(struct lf_error *error, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+#
+# The targets people type, and nothing else: what each of them needs is in mk/.
+# All products go below build/, downloads and the QEMU tree below the cache folder.
+#
+#   V=1            show the commands            CC=gcc        another compiler
+#   ACCEL=kvm      boot guests with KVM         BUILD=folder  another output folder
+#   SANITIZE=...   -fsanitize= of userspace     WERROR=1      warnings are errors
+
+.DEFAULT_GOAL := all
+.SUFFIXES:
+.SECONDARY:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+
+BUILD ?= build
+ACCEL ?= tcg
+CACHE := $(or $(LF_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lorafusion)
+export LF_CACHE := $(CACHE)
+
+include mk/toolchain.mk
+include mk/userspace.mk
+include mk/kernel.mk
+include mk/qemu.mk
+include mk/tests.mk
+include mk/install.mk
+
+.PHONY: all userspace module qemu vm run data pool goldens bench docs lint install
+.PHONY: test test-asan test-long setup clean help
+
+all: userspace module			## runtime, tools and module
+
+userspace: $(USERSPACE_PRODUCTS)	## liblf, lfctl, test and benchmark programs
+
+module: $(MODULE)			## lf_accel.ko for the guest's kernel
+
+qemu: $(QEMU)				## QEMU with the device
+
+clean:					## remove build/ (the cache folder stays)
+	rm -rf $(BUILD)
+
+help:					## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1#\2/p' $(MAKEFILE_LIST) | column -t -s '#'

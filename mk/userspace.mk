@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+#
+# liblf (with the device model inside), lfctl, and the programs below tests/.
+
+OBJ := $(BUILD)/obj
+
+LIBRARY_SOURCES := $(call sources,runtime/*.c runtime/*/*.c)
+MODEL_SOURCES := $(call sources,qemu-device/model/*.c)
+LFCTL_SOURCES := $(call sources,tools/lfctl/*.c)
+UNIT_TEST_SOURCES := $(call sources,tests/unit/test_*.c)
+UNIT_HELPER_SOURCES := $(filter-out $(UNIT_TEST_SOURCES),$(call sources,tests/unit/*.c))
+GUEST_ALL_SOURCES := $(call sources,tests/guest/*.c)
+GUEST_TEST_SOURCES := $(call programs_of,$(GUEST_ALL_SOURCES))
+GUEST_HELPER_SOURCES := $(filter-out $(GUEST_TEST_SOURCES),$(GUEST_ALL_SOURCES))
+BENCH_ALL_SOURCES := $(call sources,tests/bench/*.c)
+BENCH_SOURCES := $(call programs_of,$(BENCH_ALL_SOURCES))
+BENCH_HELPER_SOURCES := $(filter-out $(BENCH_SOURCES),$(BENCH_ALL_SOURCES))
+
+objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
+
+LIBRARY := $(if $(LIBRARY_SOURCES),$(BUILD)/lib/liblf.a)
+LIBRARY_SHARED := $(if $(LIBRARY_SOURCES),$(BUILD)/lib/liblf.so)
+MODEL := $(if $(MODEL_SOURCES),$(BUILD)/lib/libxbar.a)
+LFCTL := $(if $(LFCTL_SOURCES),$(BUILD)/bin/lfctl)
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(UNIT_TEST_SOURCES))
+GUEST_TESTS := $(patsubst %.c,$(BUILD)/%,$(GUEST_TEST_SOURCES))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
+
+USERSPACE_PRODUCTS := $(LIBRARY) $(LIBRARY_SHARED) $(MODEL) $(LFCTL) $(UNIT_TESTS) $(GUEST_TESTS) \
+	$(BENCHES)
+
+# A change of compiler or flags rebuilds everything: the line in this file is compared.
+FLAGS_STAMP := $(OBJ)/flags
+FLAGS_LINE = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL)
+$(FLAGS_STAMP): FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS_LINE)' | cmp -s - $@ || echo '$(FLAGS_LINE)' >$@
+FORCE:
+.PHONY: FORCE
+
+$(OBJ)/%.o: %.c $(FLAGS_STAMP)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(call pkg_flags,cflags,lf) $(CFLAGS_ALL) $(call isa_flags,$<) \
+		-MMD -MP -c -o $@ $<
+
+$(BUILD)/lib/liblf.a: $(call objects,$(LIBRARY_SOURCES) $(MODEL_SOURCES))
+$(BUILD)/lib/libxbar.a: $(call objects,$(MODEL_SOURCES))
+$(BUILD)/lib/%.a:
+	@mkdir -p $(@D)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# The map names what the shared library exports; all else stays inside.
+LIBRARY_MAP := $(wildcard runtime/liblf.map)
+$(BUILD)/lib/liblf.so: $(call objects,$(LIBRARY_SOURCES) $(MODEL_SOURCES)) $(LIBRARY_MAP)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,liblf.so.0 $(if $(LIBRARY_MAP),-Wl$(comma)--version-script=$(LIBRARY_MAP)) \
+		$(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(call pkg_flags,libs,lf)
+	$(Q)ln -sf liblf.so $(BUILD)/lib/liblf.so.0
+comma := ,
+
+define link
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(1) $(call pkg_flags,libs,lf)
+endef
+
+$(BUILD)/bin/lfctl: $(call objects,$(LFCTL_SOURCES)) $(LIBRARY)
+	$(call link)
+
+# Check reports through its own library; -lm is Check's and the tests' reference arithmetic.
+$(BUILD)/tests/unit/test_%: $(OBJ)/tests/unit/test_%.o $(call objects,$(UNIT_HELPER_SOURCES)) $(LIBRARY)
+	$(call link,$(call pkg_flags,libs,check) -lm)
+
+$(BUILD)/tests/guest/%: $(OBJ)/tests/guest/%.o $(call objects,$(GUEST_HELPER_SOURCES)) $(LIBRARY)
+	$(call link)
+
+$(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(call objects,$(BENCH_HELPER_SOURCES)) $(LIBRARY)
+	$(call link,-lm)
+
+-include $(patsubst %.o,%.d,$(call objects,$(LIBRARY_SOURCES) $(MODEL_SOURCES) $(LFCTL_SOURCES) \
+	$(UNIT_TEST_SOURCES) $(UNIT_HELPER_SOURCES) $(GUEST_ALL_SOURCES) $(BENCH_ALL_SOURCES)))

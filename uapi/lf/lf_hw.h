@@ -13,14 +13,14 @@
 #include <linux/types.h>
 
 /* Interface version: a driver refuses another major, and accepts a larger minor. */
-#define LF_HW_VERSION_MAJOR 1
-#define LF_HW_VERSION_MINOR 0
+#define LF_HW_VERSION_MAJOR  1
+#define LF_HW_VERSION_MINOR  0
 
 /* PCI identity; the vendor number is the one QEMU sets aside for devices without a vendor. */
-#define LF_PCI_VENDOR_ID 0x1234
-#define LF_PCI_DEVICE_ID 0x1f01
-#define LF_PCI_REGISTER_BAR 0
-#define LF_PCI_MSIX_BAR 4
+#define LF_PCI_VENDOR_ID     0x1234
+#define LF_PCI_DEVICE_ID     0x1f01
+#define LF_PCI_REGISTER_BAR  0
+#define LF_PCI_MSIX_BAR	     4
 
 /**
  * DOC: Registers
@@ -28,78 +28,80 @@
  * One block of LF_REG_BYTES. Registers are 32 bits wide unless they are marked (64); a 64-bit one may be
  * accessed as two halves, low half first. Reading an undefined offset gives 0, writing one is ignored.
  */
-#define LF_REG_BYTES 0x4000
+#define LF_REG_BYTES	     0x4000
 
-#define LF_REG_MAGIC 0x000	   /* LF_MAGIC */
-#define LF_REG_VERSION 0x004	   /* major << 16 | minor */
-#define LF_REG_FEATURES 0x008	   /* LF_FEATURE_* */
-#define LF_REG_QUEUES 0x00c	   /* queue pairs; queue 0 alone takes management commands */
+#define LF_REG_MAGIC	     0x000 /* LF_MAGIC */
+#define LF_REG_VERSION	     0x004 /* major << 16 | minor */
+#define LF_REG_FEATURES	     0x008 /* LF_FEATURE_* */
+#define LF_REG_QUEUES	     0x00c /* queue pairs; queue 0 alone takes management commands */
 #define LF_REG_QUEUE_ENTRIES 0x010 /* most entries of a ring; a power of two */
-#define LF_REG_VECTORS 0x014	   /* MSI-X vectors: 0 for events, 1 + q for queue q */
-#define LF_REG_JOB_COMMANDS 0x018  /* most commands of a job */
-#define LF_REG_JOB_BUFFERS 0x01c   /* most buffers of a job */
-#define LF_REG_JOB_SCRATCH 0x020   /* most bytes of scratch of a job */
-#define LF_REG_BUFFER_PAGES 0x024  /* most pages of a buffer */
-#define LF_REG_BATCH 0x028	   /* most vectors of a command */
-#define LF_REG_MATRICES 0x02c	   /* entries of the directory */
-#define LF_REG_MATRIX_ROWS 0x030   /* most rows of a matrix */
-#define LF_REG_MATRIX_COLS 0x034   /* most columns of a matrix */
-#define LF_REG_ACCOUNTS 0x038	   /* accounts the ledger can hold */
-#define LF_REG_TILES 0x03c	   /* tiles of the device */
-#define LF_REG_TILE_ROWS 0x040	   /* rows of a tile */
-#define LF_REG_TILE_COLS 0x044	   /* columns of cells of a tile */
-#define LF_REG_TILE_WEIGHTS 0x048  /* logical columns of a tile */
-#define LF_REG_CELL_BITS 0x04c
-#define LF_REG_ADC_BITS 0x050
-#define LF_REG_DAC_BITS 0x054
-#define LF_REG_FORMATS 0x058	   /* bit mask of 1 << LF_FORMAT_* */
-#define LF_REG_PRESET 0x060	   /* LF_PRESET_BYTES of text, zero padded */
+#define LF_REG_VECTORS	     0x014 /* MSI-X vectors: 0 for events, 1 + q for queue q */
+#define LF_REG_JOB_COMMANDS  0x018 /* most commands of a job */
+#define LF_REG_JOB_BUFFERS   0x01c /* most buffers of a job */
+#define LF_REG_JOB_SCRATCH   0x020 /* most bytes of scratch of a job */
+#define LF_REG_BUFFER_PAGES  0x024 /* most pages of a buffer */
+#define LF_REG_BATCH	     0x028 /* most vectors of a command */
+#define LF_REG_MATRICES	     0x02c /* entries of the directory */
+#define LF_REG_MATRIX_ROWS   0x030 /* most rows of a matrix */
+#define LF_REG_MATRIX_COLS   0x034 /* most columns of a matrix */
+#define LF_REG_ACCOUNTS	     0x038 /* accounts the ledger can hold */
+#define LF_REG_TILES	     0x03c /* tiles of the device */
+#define LF_REG_TILE_ROWS     0x040 /* rows of a tile */
+#define LF_REG_TILE_COLS     0x044 /* columns of cells of a tile */
+#define LF_REG_TILE_WEIGHTS  0x048 /* logical columns of a tile */
+#define LF_REG_CELL_BITS     0x04c
+#define LF_REG_ADC_BITS	     0x050
+#define LF_REG_DAC_BITS	     0x054
+#define LF_REG_FORMATS	     0x058 /* bit mask of 1 << LF_FORMAT_* */
+#define LF_REG_PRESET	     0x060 /* LF_PRESET_BYTES of text, zero padded */
 
-#define LF_REG_CONTROL 0x080	   /* LF_CONTROL_* */
-#define LF_REG_STATUS 0x084	   /* LF_DEVICE_* */
-#define LF_REG_IRQ_STATUS 0x088	   /* bit 0 events, bit 1 + q queue q; write 1 to clear (INTx and MSI) */
-#define LF_REG_IRQ_MASK 0x08c	   /* 1 masks the bit */
+#define LF_REG_CONTROL	     0x080 /* LF_CONTROL_* */
+#define LF_REG_STATUS	     0x084 /* LF_DEVICE_* */
+#define LF_REG_IRQ_STATUS \
+	0x088 /* bit 0 events, bit 1 + q queue q; write 1 to clear (INTx and MSI) */
+#define LF_REG_IRQ_MASK	       0x08c /* 1 masks the bit */
 #define LF_REG_TELEMETRY_LATCH 0x090 /* a write copies the counters to LF_REG_TELEMETRY */
-#define LF_REG_TIME_ADVANCE 0x098  /* (64) nanoseconds of modelled time to let pass; write only */
-#define LF_REG_INJECT 0x0a0	   /* LF_INJECT_*; only with LF_FEATURE_DEBUG */
+#define LF_REG_TIME_ADVANCE    0x098 /* (64) nanoseconds of modelled time to let pass; write only */
+#define LF_REG_INJECT	       0x0a0 /* LF_INJECT_*; only with LF_FEATURE_DEBUG */
 
-#define LF_REG_TELEMETRY 0x1000	   /* struct lf_telemetry_block as last latched */
-#define LF_REG_DOORBELL 0x2000	   /* LF_REG_DOORBELL + 8 q: submission tail, + 4: completion head */
-#define LF_REG_QUEUE 0x3000	   /* LF_REG_QUEUE + LF_QUEUE_STRIDE q: the window of queue q */
-#define LF_QUEUE_STRIDE 0x40
-#define LF_QUEUE_SUBMISSION 0x00   /* (64) bus address of the submission ring, 4 KiB aligned */
-#define LF_QUEUE_COMPLETION 0x08   /* (64) bus address of the completion ring, 4 KiB aligned */
-#define LF_QUEUE_ENTRIES 0x10	   /* entries of each ring; a power of two, at least 2 */
-#define LF_QUEUE_CONTROL 0x14	   /* LF_QUEUE_ENABLE; clearing it aborts what is queued */
-#define LF_QUEUE_STATE 0x18	   /* LF_QUEUE_ENABLED, LF_QUEUE_FAULT (bad doorbell or ring; cleared by disable) */
+#define LF_REG_TELEMETRY       0x1000 /* struct lf_telemetry_block as last latched */
+#define LF_REG_DOORBELL	       0x2000 /* LF_REG_DOORBELL + 8 q: submission tail, + 4: completion head */
+#define LF_REG_QUEUE	       0x3000 /* LF_REG_QUEUE + LF_QUEUE_STRIDE q: the window of queue q */
+#define LF_QUEUE_STRIDE	       0x40
+#define LF_QUEUE_SUBMISSION    0x00 /* (64) bus address of the submission ring, 4 KiB aligned */
+#define LF_QUEUE_COMPLETION    0x08 /* (64) bus address of the completion ring, 4 KiB aligned */
+#define LF_QUEUE_ENTRIES       0x10 /* entries of each ring; a power of two, at least 2 */
+#define LF_QUEUE_CONTROL       0x14 /* LF_QUEUE_ENABLE; clearing it aborts what is queued */
+#define LF_QUEUE_STATE \
+	0x18 /* LF_QUEUE_ENABLED, LF_QUEUE_FAULT (bad doorbell or ring; cleared by disable) */
 
-#define LF_MAGIC 0x3146584c /* "LXF1" */
-#define LF_PRESET_BYTES 16
-#define LF_QUEUES_MAX 16
-#define LF_PAGE_BYTES 4096
+#define LF_MAGIC	     0x3146584c /* "LXF1" */
+#define LF_PRESET_BYTES	     16
+#define LF_QUEUES_MAX	     16
+#define LF_PAGE_BYTES	     4096
 
-#define LF_FEATURE_DEBUG (1u << 0) /* LF_REG_INJECT works */
+#define LF_FEATURE_DEBUG     (1u << 0) /* LF_REG_INJECT works */
 
-#define LF_CONTROL_ENABLE (1u << 0)
-#define LF_CONTROL_RESET (1u << 1) /* aborts all jobs, disables all queues; reads 1 until done */
+#define LF_CONTROL_ENABLE    (1u << 0)
+#define LF_CONTROL_RESET     (1u << 1) /* aborts all jobs, disables all queues; reads 1 until done */
 
-#define LF_DEVICE_READY (1u << 0)
-#define LF_DEVICE_FATAL (1u << 1) /* the backing store is unusable, or DMA of a ring failed */
+#define LF_DEVICE_READY	     (1u << 0)
+#define LF_DEVICE_FATAL	     (1u << 1) /* the backing store is unusable, or DMA of a ring failed */
 
-#define LF_QUEUE_ENABLE (1u << 0)
-#define LF_QUEUE_ENABLED (1u << 0)
-#define LF_QUEUE_FAULT (1u << 1)
+#define LF_QUEUE_ENABLE	     (1u << 0)
+#define LF_QUEUE_ENABLED     (1u << 0)
+#define LF_QUEUE_FAULT	     (1u << 1)
 
-#define LF_INJECT_HANG_JOB 1 /* the next job of a work queue never completes; ends with the queue */
-#define LF_INJECT_FAIL_JOB 2 /* the next job of a work queue completes with LF_STATUS_INTERNAL */
+#define LF_INJECT_HANG_JOB   1 /* the next job of a work queue never completes; ends with the queue */
+#define LF_INJECT_FAIL_JOB   2 /* the next job of a work queue completes with LF_STATUS_INTERNAL */
 
 /* Components energy is accounted to; index of the energy arrays below. IDs are append-only. */
-#define LF_ENERGY_ARRAY 0   /* reading cells */
-#define LF_ENERGY_DAC 1	    /* driving rows */
-#define LF_ENERGY_ADC 2	    /* converting columns */
-#define LF_ENERGY_DIGITAL 3 /* shift-add, scaling, quantising, fusing, scratch */
-#define LF_ENERGY_PROGRAM 4 /* writing, erasing and verifying cells */
-#define LF_ENERGY_STATIC 5  /* leakage over the modelled busy time */
+#define LF_ENERGY_ARRAY	     0 /* reading cells */
+#define LF_ENERGY_DAC	     1 /* driving rows */
+#define LF_ENERGY_ADC	     2 /* converting columns */
+#define LF_ENERGY_DIGITAL    3 /* shift-add, scaling, quantising, fusing, scratch */
+#define LF_ENERGY_PROGRAM    4 /* writing, erasing and verifying cells */
+#define LF_ENERGY_STATIC     5 /* leakage over the modelled busy time */
 #define LF_ENERGY_COMPONENTS 6
 
 /**
@@ -242,20 +244,20 @@ struct lf_completion {
 };
 
 /* Status of a job. A job with an unknown status is treated as LF_STATUS_INTERNAL. Append-only. */
-#define LF_STATUS_OK 0
-#define LF_STATUS_INVALID 1	/* a field, flag or operand is out of range; nothing was executed */
-#define LF_STATUS_NO_MATRIX 2	/* no such matrix */
-#define LF_STATUS_STATE 3	/* the matrix is not in the state the command needs */
-#define LF_STATUS_NO_SPACE 4	/* too few free tiles or directory entries */
-#define LF_STATUS_EXISTS 5	/* the name is taken */
-#define LF_STATUS_QUOTA 6	/* the account's write budget does not cover it */
-#define LF_STATUS_DENIED 7	/* needs LF_JOB_PRIVILEGED, or management on a work queue */
-#define LF_STATUS_NONFINITE 8	/* NaN or Inf in an input, or a result beyond fp32 */
-#define LF_STATUS_DMA 9		/* a bus access failed */
-#define LF_STATUS_CELLS 10	/* cells failed to verify; result counts them */
-#define LF_STATUS_ABORTED 11	/* ended by a reset or a disabled queue */
-#define LF_STATUS_INTERNAL 12	/* the device's own fault */
-#define LF_STATUS_OVERLAP 13	/* the job reads a buffer range that it also writes */
+#define LF_STATUS_OK	    0
+#define LF_STATUS_INVALID   1  /* a field, flag or operand is out of range; nothing was executed */
+#define LF_STATUS_NO_MATRIX 2  /* no such matrix */
+#define LF_STATUS_STATE	    3  /* the matrix is not in the state the command needs */
+#define LF_STATUS_NO_SPACE  4  /* too few free tiles or directory entries */
+#define LF_STATUS_EXISTS    5  /* the name is taken */
+#define LF_STATUS_QUOTA	    6  /* the account's write budget does not cover it */
+#define LF_STATUS_DENIED    7  /* needs LF_JOB_PRIVILEGED, or management on a work queue */
+#define LF_STATUS_NONFINITE 8  /* NaN or Inf in an input, or a result beyond fp32 */
+#define LF_STATUS_DMA	    9  /* a bus access failed */
+#define LF_STATUS_CELLS	    10 /* cells failed to verify; result counts them */
+#define LF_STATUS_ABORTED   11 /* ended by a reset or a disabled queue */
+#define LF_STATUS_INTERNAL  12 /* the device's own fault */
+#define LF_STATUS_OVERLAP   13 /* the job reads a buffer range that it also writes */
 
 /**
  * DOC: Number formats
@@ -282,8 +284,8 @@ struct lf_completion {
  *
  * FUSE is in fp32, sums in ascending index order.
  */
-#define LF_FORMAT_INT8 0
-#define LF_FORMAT_FP32 1
+#define LF_FORMAT_INT8	    0
+#define LF_FORMAT_FP32	    1
 
 /**
  * struct lf_operand - where a command finds or leaves an array
@@ -300,9 +302,10 @@ struct lf_operand {
 	__le64 offset;
 };
 
-#define LF_SPACE_NONE 0	   /* operand not used; all of it zero */
-#define LF_SPACE_BUFFER 1  /* a host buffer */
-#define LF_SPACE_SCRATCH 2 /* the job's scratch memory; a range of it that holds a value is a slot */
+#define LF_SPACE_NONE	0 /* operand not used; all of it zero */
+#define LF_SPACE_BUFFER 1 /* a host buffer */
+#define LF_SPACE_SCRATCH \
+	2 /* the job's scratch memory; a range of it that holds a value is a slot */
 
 /**
  * struct lf_command - one command of a job
@@ -377,23 +380,23 @@ struct lf_command {
  * LF_OP_CALIBRATE: choose the ADC step of a committed matrix from @count sample vectors, @input: [@count][R] fp32: the
  *   smallest power of two with which no conversion of these samples clips. @result is the step. Persistent.
  */
-#define LF_OP_BARRIER 1
-#define LF_OP_MVM 2
-#define LF_OP_FUSE 3
-#define LF_OP_PROGRAM 4
-#define LF_OP_READ 5
-#define LF_OP_CALIBRATE 6
+#define LF_OP_BARRIER	     1
+#define LF_OP_MVM	     2
+#define LF_OP_FUSE	     3
+#define LF_OP_PROGRAM	     4
+#define LF_OP_READ	     5
+#define LF_OP_CALIBRATE	     6
 
-#define LF_MVM_TRANSPOSE (1u << 0)
-#define LF_MVM_ACCUMULATE (1u << 1)
-#define LF_MVM_INPUT_INT8 (1u << 2)
-#define LF_MVM_FIXED_SCALE (1u << 3)
-#define LF_MVM_TILE_SCALE (1u << 4)
+#define LF_MVM_TRANSPOSE     (1u << 0)
+#define LF_MVM_ACCUMULATE    (1u << 1)
+#define LF_MVM_INPUT_INT8    (1u << 2)
+#define LF_MVM_FIXED_SCALE   (1u << 3)
+#define LF_MVM_TILE_SCALE    (1u << 4)
 
-#define LF_FUSE_SUM (1u << 0)
-#define LF_FUSE_PRODUCT (1u << 1)
-#define LF_FUSE_AFFINE (1u << 2)
-#define LF_FUSE_ACCUMULATE (1u << 3)
+#define LF_FUSE_SUM	     (1u << 0)
+#define LF_FUSE_PRODUCT	     (1u << 1)
+#define LF_FUSE_AFFINE	     (1u << 2)
+#define LF_FUSE_ACCUMULATE   (1u << 3)
 
 /**
  * DOC: Management commands (queue 0 only, one command a job)
@@ -409,21 +412,21 @@ struct lf_command {
  *   @input, 8 bytes: the new quota in cells, ~0 for unlimited.
  * LF_OP_SANITIZE: erase @count dirty tiles at most. @result is the number still dirty.
  */
-#define LF_OP_CREATE 16
-#define LF_OP_COMMIT 17
-#define LF_OP_PUBLISH 18
-#define LF_OP_DELETE 19
-#define LF_OP_LIST 20
-#define LF_OP_ACCOUNT 21
-#define LF_OP_SANITIZE 22
+#define LF_OP_CREATE	     16
+#define LF_OP_COMMIT	     17
+#define LF_OP_PUBLISH	     18
+#define LF_OP_DELETE	     19
+#define LF_OP_LIST	     20
+#define LF_OP_ACCOUNT	     21
+#define LF_OP_SANITIZE	     22
 
 #define LF_ACCOUNT_SET_QUOTA (1u << 0)
 
-#define LF_MATRIX_TORN 1      /* created, cells undefined */
-#define LF_MATRIX_COMMITTED 2 /* exists, not named */
-#define LF_MATRIX_PUBLISHED 3 /* exists and has a name */
+#define LF_MATRIX_TORN	     1 /* created, cells undefined */
+#define LF_MATRIX_COMMITTED  2 /* exists, not named */
+#define LF_MATRIX_PUBLISHED  3 /* exists and has a name */
 
-#define LF_NAME_BYTES 64
+#define LF_NAME_BYTES	     64
 
 /**
  * struct lf_publication - name and permissions of a matrix
@@ -491,7 +494,8 @@ struct lf_account {
 	__le64 tiles;
 };
 
-#define LF_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has another size")
+#define LF_ASSERT_SIZE(type, bytes) \
+	_Static_assert(sizeof(type) == (bytes), #type " has another size")
 
 LF_ASSERT_SIZE(struct lf_buffer_entry, 16);
 LF_ASSERT_SIZE(struct lf_submission, 64);

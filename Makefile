@@ -22,6 +22,7 @@ include mk/toolchain.mk
 include mk/userspace.mk
 include mk/kernel.mk
 include mk/qemu.mk
+include mk/vm.mk
 include mk/tests.mk
 include mk/install.mk
 

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+#
+# The tests by kind. `make test` first installs what is missing, then builds and runs it all; the
+# parts below it expect everything to be installed.
+
+RUN_TESTS := scripts/run-tests --build $(BUILD)
+ASAN_MAKE := $(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMISE='-O1 -g'
+
+test:					## everything that proves it works, on a fresh machine
+	scripts/setup.sh build kernel qemu vm data test
+	+$(Q)$(MAKE) --no-print-directory test-all
+
+test-all: userspace $(QEMU) $(INITRAMFS) asan
+	$(RUN_TESTS)
+
+units: $(UNIT_TESTS)			## unit tests alone
+	$(RUN_TESTS) unit
+
+qtests: $(QEMU)				## device tests under qtest alone
+	$(RUN_TESTS) qtest
+
+guest-tests: $(QEMU) $(INITRAMFS)	## tests in the guest alone
+	$(RUN_TESTS) guest
+
+system-tests: userspace $(QEMU) $(INITRAMFS)	## tests/system alone
+	$(RUN_TESTS) system
+
+asan:					## runtime, model, lfctl and units with ASan and UBSan
+	+$(Q)$(ASAN_MAKE) --no-print-directory asan-products
+asan-products: $(LFCTL) $(UNIT_TESTS)
+
+test-asan: asan				## unit tests with ASan and UBSan alone
+	$(RUN_TESTS) unit-asan
+
+.PHONY: test-all units qtests guest-tests system-tests asan asan-products
+

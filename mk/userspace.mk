@@ -4,7 +4,8 @@
 
 OBJ := $(BUILD)/obj
 
-LIBRARY_SOURCES := $(call sources,runtime/*.c runtime/*/*.c)
+EXAMPLE_SOURCES := $(call sources,runtime/examples/*.c)
+LIBRARY_SOURCES := $(filter-out $(EXAMPLE_SOURCES),$(call sources,runtime/*.c runtime/*/*.c))
 MODEL_SOURCES := $(call sources,qemu-device/model/*.c)
 LFCTL_SOURCES := $(call sources,tools/lfctl/*.c)
 UNIT_TEST_SOURCES := $(call sources,tests/unit/test_*.c)
@@ -26,8 +27,10 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(UNIT_TEST_SOURCES))
 GUEST_TESTS := $(patsubst %.c,$(BUILD)/%,$(GUEST_TEST_SOURCES))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
 
+EXAMPLES := $(patsubst runtime/examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
+
 USERSPACE_PRODUCTS := $(LIBRARY) $(LIBRARY_SHARED) $(MODEL) $(LFCTL) $(UNIT_TESTS) $(GUEST_TESTS) \
-	$(BENCHES)
+	$(BENCHES) $(EXAMPLES)
 
 # A change of compiler or flags rebuilds everything: the line in this file is compared.
 FLAGS_STAMP := $(OBJ)/flags
@@ -77,8 +80,15 @@ $(BUILD)/tests/unit/test_%: $(OBJ)/tests/unit/test_%.o $(call objects,$(UNIT_HEL
 $(BUILD)/tests/guest/%: $(OBJ)/tests/guest/%.o $(call objects,$(GUEST_HELPER_SOURCES)) $(LIBRARY)
 	$(call link)
 
+# Examples are what a user of the installed library writes: public headers and the shared library.
+$(BUILD)/examples/%: runtime/examples/%.c $(LIBRARY_SHARED)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) -Iruntime/include $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -L$(BUILD)/lib -llf \
+		-Wl,-rpath,'$$ORIGIN/../lib' -MMD -MP -MF $(OBJ)/$*.example.d
+
 $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(call objects,$(BENCH_HELPER_SOURCES)) $(LIBRARY)
 	$(call link,-lm)
 
--include $(patsubst %.o,%.d,$(call objects,$(LIBRARY_SOURCES) $(MODEL_SOURCES) $(LFCTL_SOURCES) \
+-include $(wildcard $(OBJ)/*.example.d) $(patsubst %.o,%.d,$(call objects,$(LIBRARY_SOURCES) $(MODEL_SOURCES) $(LFCTL_SOURCES) \
 	$(UNIT_TEST_SOURCES) $(UNIT_HELPER_SOURCES) $(GUEST_ALL_SOURCES) $(BENCH_ALL_SOURCES)))

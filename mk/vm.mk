@@ -8,10 +8,9 @@ BOOT := ACCEL=$(ACCEL) tools/vm/boot --build $(BUILD)
 
 GUEST_FILES := $(foreach file,$(MODULE),$(file):/lf_accel.ko) \
 	$(foreach file,$(LFCTL),$(file):/usr/bin/lfctl) \
-	$(foreach file,$(GUEST_TESTS) $(GUEST_SCRIPTS),$(file):/usr/lib/lf/tests/$(notdir $(file))) \
-	$(foreach file,$(BENCHES),$(file):/usr/lib/lf/bench/$(notdir $(file)))
+	$(foreach file,$(GUEST_TESTS) $(GUEST_SCRIPTS),$(file):/usr/lib/lf/tests/$(notdir $(file)))
 
-$(INITRAMFS): $(MODULE) $(LFCTL) $(GUEST_TESTS) $(GUEST_SCRIPTS) $(BENCHES) tools/vm/initramfs tools/vm/init
+$(INITRAMFS): $(MODULE) $(LFCTL) $(GUEST_TESTS) $(GUEST_SCRIPTS) tools/vm/initramfs tools/vm/init
 	$(call say,CPIO,$@)
 	$(Q)tools/vm/initramfs $(KERNEL_RELEASE) $@ $(GUEST_FILES)
 

@@ -94,19 +94,22 @@ done | { cat; echo CONFIG_PCI_DEVICES=n; } | replace "configs/devices/$target-so
 
 export CCACHE_DIR="$cache/ccache"
 log=$output/build.log
-if [ ! -e "$build/build.ninja" ]; then
+options="--firmwarepath=/usr/share/qemu:/usr/share/seabios
+	--target-list=$target-softmmu --without-default-features --without-default-devices
+	--with-devices-$target=lf --enable-tcg $extra --enable-virtfs --enable-attr --enable-cap-ng
+	--enable-fdt=system --disable-docs --disable-tools --disable-debug-info --disable-werror
+	--extra-cflags=-ffp-contract=off"
+if ! echo "$options" | cmp -s - "$build/lf-options"; then
 	echo 'qemu: configuring'
 	rm -rf "$build" && mkdir -p "$build"
 	# The distribution's meson runs on the distribution's Python, whatever else is installed.
-	(cd "$build" && PATH=/usr/bin:$PATH "$source/configure" --cc='ccache gcc' \
-		--target-list="$target-softmmu" --without-default-features --without-default-devices \
-		"--with-devices-$target=lf" --enable-tcg $extra --enable-virtfs --enable-attr \
-		--enable-cap-ng --enable-fdt=system --disable-docs --disable-tools --disable-debug-info \
-		--disable-werror --extra-cflags=-ffp-contract=off) >"$log" 2>&1 || {
+	# shellcheck disable=SC2086 # lists of words
+	(cd "$build" && PATH=/usr/bin:$PATH "$source/configure" --cc='ccache gcc' $options) \
+		>"$log" 2>&1 || {
 		tail -n 30 "$log" >&2
-		rm -f "$build/build.ninja"
 		exit 1
 	}
+	echo "$options" >"$build/lf-options"
 	echo 'qemu: building, some minutes the first time'
 fi
 

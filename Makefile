@@ -26,7 +26,7 @@ include mk/vm.mk
 include mk/tests.mk
 include mk/install.mk
 
-.PHONY: all userspace module qemu vm run data pool goldens bench docs lint install
+.PHONY: all userspace module qemu vm run data pool goldens bench docs lint format install
 .PHONY: test test-asan test-long setup clean help
 
 all: userspace module			## runtime, tools and module
@@ -36,6 +36,21 @@ userspace: $(USERSPACE_PRODUCTS)	## liblf, lfctl, test and benchmark programs
 module: $(MODULE)			## lf_accel.ko for the guest's kernel
 
 qemu: $(QEMU)				## QEMU with the device
+
+data:					## encoder and tasks of `make run`
+	scripts/setup.sh data
+	tools/data/encoder $(CACHE)/encoder
+	tools/data/tasks --form synopsis --out $(BUILD)/data/synopsis
+
+lint:					## style and static checks
+	scripts/setup.sh build kernel lint
+	scripts/lint.sh $(BUILD)
+
+format:					## bring C files into the style that lint asks for
+	scripts/lint.sh $(BUILD) reformat
+
+setup:					## install what the rest needs
+	scripts/setup.sh
 
 clean:					## remove build/ (the cache folder stays)
 	rm -rf $(BUILD)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+#
+# `make install DESTDIR=... prefix=...`, the pkg-config file and the pages of `make docs`.
+
+VERSION := 0.1.0
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+docdir ?= $(prefix)/share/doc/lorafusion
+udevdir ?= $(prefix)/lib/udev/rules.d
+completiondir ?= $(prefix)/share/bash-completion/completions
+INSTALL ?= install
+
+define PC_TEXT
+prefix=$(prefix)
+libdir=$(libdir)
+includedir=$(includedir)
+
+Name: liblf
+Description: Training and inference on LF-1 ReRAM crossbar accelerators
+Version: $(VERSION)
+Requires.private: $(PACKAGES_lf)
+Cflags: -I$${includedir}
+Libs: -L$${libdir} -llf
+Libs.private: -pthread
+endef
+
+# Its text holds the folders of this installation, so it is written when they are known.
+.PHONY: $(BUILD)/lib/pkgconfig/liblf.pc
+$(BUILD)/lib/pkgconfig/liblf.pc:
+	@mkdir -p $(@D)
+	$(file >$@,$(PC_TEXT))
+
+MAN_SOURCES := $(wildcard Documentation/man/*.[1-8] tools/lfctl/*.[1-8])
+UDEV_RULES := $(wildcard kernel/*.rules tools/lfctl/*.rules)
+COMPLETIONS := $(wildcard tools/lfctl/*.bash tools/lfctl/completion/*)
+
+install: $(LIBRARY) $(LIBRARY_SHARED) $(LFCTL) $(BUILD)/lib/pkgconfig/liblf.pc	## DESTDIR= prefix=
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/lf \
+		$(DESTDIR)$(includedir)/drm
+	$(INSTALL) -m 755 $(LFCTL) $(DESTDIR)$(bindir)/
+	$(INSTALL) -m 644 $(LIBRARY) $(DESTDIR)$(libdir)/
+	$(INSTALL) -m 755 $(LIBRARY_SHARED) $(DESTDIR)$(libdir)/liblf.so.$(VERSION)
+	ln -sf liblf.so.$(VERSION) $(DESTDIR)$(libdir)/liblf.so.0
+	ln -sf liblf.so.0 $(DESTDIR)$(libdir)/liblf.so
+	$(INSTALL) -m 644 $(BUILD)/lib/pkgconfig/liblf.pc $(DESTDIR)$(libdir)/pkgconfig/
+	$(INSTALL) -m 644 $(wildcard runtime/include/lf/*.h uapi/lf/*.h) $(DESTDIR)$(includedir)/lf/
+	$(INSTALL) -m 644 $(wildcard uapi/drm/*.h) $(DESTDIR)$(includedir)/drm/
+	$(foreach page,$(MAN_SOURCES),$(INSTALL) -Dm 644 $(page) \
+		$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page));)
+	$(foreach rules,$(UDEV_RULES),$(INSTALL) -Dm 644 $(rules) $(DESTDIR)$(udevdir)/$(notdir $(rules));)
+	$(foreach file,$(COMPLETIONS),$(INSTALL) -Dm 644 $(file) \
+		$(DESTDIR)$(completiondir)/$(notdir $(basename $(file)));)
+
+# The driver, for a running kernel of one's own: its headers' install rules know where.
+install-module: $(MODULE)
+	+$(kbuild) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+
+.PHONY: install-module

@@ -13,7 +13,7 @@ KERNEL_CC ?= gcc
 
 define kbuild
 $(MAKE) -C $(KERNEL_HEADERS) M=$(abspath $(KERNEL_BUILD)) CC=$(KERNEL_CC) V=$(or $(V),0) \
-	KCFLAGS=-I$(abspath uapi) --no-print-directory
+	KCFLAGS=-I$(abspath uapi) --no-print-directory $(KBUILD_OPTIONS)
 endef
 
 $(KERNEL_BUILD)/lf_accel.ko: $(KERNEL_SOURCES) $(wildcard uapi/*/*.h)

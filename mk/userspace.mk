@@ -84,7 +84,7 @@ $(BUILD)/tests/guest/%: $(OBJ)/tests/guest/%.o $(call objects,$(GUEST_HELPER_SOU
 $(BUILD)/examples/%: runtime/examples/%.c $(LIBRARY_SHARED)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) -Iruntime/include $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -L$(BUILD)/lib -llf \
+	$(Q)$(CC) -D_GNU_SOURCE -Iruntime/include -Iuapi $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -L$(BUILD)/lib -llf \
 		-Wl,-rpath,'$$ORIGIN/../lib' -MMD -MP -MF $(OBJ)/$*.example.d
 
 $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(call objects,$(BENCH_HELPER_SOURCES)) $(LIBRARY)

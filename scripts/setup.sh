@@ -18,8 +18,8 @@ qemu='dpkg-dev patch meson ninja-build libglib2.0-dev libpixman-1-dev zlib1g-dev
 	libcap-ng-dev libfdt-dev ccache'
 vm='seabios qemu-system-data busybox-static cpio kmod python3'
 data='apt python3 python3-pip python3-venv ca-certificates'
-test='python3 python3-numpy'
-lint='clang-format clang-tidy cppcheck sparse shellcheck'
+test='python3'
+lint='clang-format clang-tidy cppcheck sparse shellcheck pyflakes3 git'
 # shellcheck disable=SC2034
 golden='python3-torch python3-numpy'
 docs='python3 man-db'
@@ -42,7 +42,12 @@ done
 
 # shellcheck disable=SC2086 # a list of words
 missing=$(missing_of $wanted | sort -u | tr '\n' ' ')
-if [ -z "$missing" ]; then
+# Tasks are made from the package lists, which a small installation may have thrown away.
+lists=unneeded
+case " $wanted " in
+*' apt '*) [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -print -quit)" ] || lists=missing ;;
+esac
+if [ -z "$missing" ] && [ $lists = unneeded ]; then
 	exit 0
 fi
 
@@ -55,9 +60,11 @@ else
 	echo 'setup: neither root nor sudo: install these packages and try again' >&2
 	exit 1
 fi
-echo "setup: installing from the distribution: $missing"
 options='-o DPkg::Lock::Timeout=600 -o APT::Get::Assume-Yes=true -o Dpkg::Use-Pty=0'
+echo 'setup: updating the package lists'
 # shellcheck disable=SC2086 # lists of words
 $as_root apt-get $options -qq update
+[ -n "$missing" ] || exit 0
+echo "setup: installing from the distribution: $missing"
 # shellcheck disable=SC2086
 $as_root DEBIAN_FRONTEND=noninteractive apt-get $options -qq install --no-install-recommends $missing

@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Style and static checks of the whole tree. Each check prints what it found; the exit status is 1
+# when any found something.
+#
+#   scripts/lint.sh BUILD-FOLDER [CHECK...]
+#   scripts/lint.sh BUILD-FOLDER reformat     rewrite C files in their style instead of complaining
+# shellcheck disable=SC2317 # the checks are called by their names
+set -u
+
+CHECKS='format warnings static_analysis tidy kernel kernel_doc shell python'
+repository=$(cd "$(dirname "$0")/.." && pwd)
+cd "$repository" || exit 2
+build=$1
+shift
+mkdir -p "$build/lint"
+failed=0
+
+# Files of the tree and new ones, without what git ignores.
+files() { git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+	[ -f "$file" ] && echo "$file"; done; }
+
+check() {
+	echo "lint: $1"
+	if ! "$1" >"$build/lint/$1.log" 2>&1; then
+		cat "$build/lint/$1.log"
+		failed=1
+	fi
+}
+
+# QEMU's style for the glue, which has a style file of its own; the kernel's for all else.
+clang_format() {
+	status=0
+	files '*.c' '*.h' | grep -v '^qemu-device/[^/]*$' |
+		xargs -r clang-format --style="file:$repository/.clang-format" "$@" || status=1
+	files 'qemu-device/*.c' 'qemu-device/*.h' | grep '^qemu-device/[^/]*$' |
+		xargs -r clang-format "$@" || status=1
+	return "$status"
+}
+
+format() { clang_format --dry-run -Werror; }
+reformat() { clang_format -i; }
+
+# Both compilers see all of userspace, with warnings as errors.
+warnings() {
+	for compiler in clang gcc; do
+		make --no-print-directory BUILD="$build/lint/$compiler" CC="$compiler" WERROR=1 userspace ||
+			return 1
+	done
+}
+
+includes='-Iuapi -Iruntime/include -I.'
+
+static_analysis() {
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem --suppress=preprocessorErrorDirective \
+		--suppressions-list=scripts/cppcheck.txt -D_GNU_SOURCE $includes -j 2 \
+		$(files 'runtime/*.c' 'tools/*.c' 'qemu-device/model/*.c')
+}
+
+tidy() {
+	# shellcheck disable=SC2046,SC2086
+	files 'runtime/*.c' 'tools/*.c' 'qemu-device/model/*.c' | grep -v -E '_(avx2|avx512|vnni|neon)\.c$' |
+		xargs -r -P 2 -I FILE clang-tidy --quiet --warnings-as-errors='*' FILE -- -std=c11 -D_GNU_SOURCE \
+			$includes $(pkg-config --cflags libdrm libnl-3.0 libnl-genl-3.0 jansson libutf8proc)
+}
+
+# sparse and the kernel's extra warnings; kbuild reports both on standard error and goes on.
+kernel() {
+	[ -e kernel/Kbuild ] || return 0
+	make --no-print-directory BUILD="$build/lint/module" KBUILD_OPTIONS='C=2 W=1' module || return 1
+	! grep -E 'warning:|error:' "$build/lint/kernel.log"
+}
+
+kernel_doc() {
+	tool=$(find /usr/src/linux-headers-6.12.*-common/scripts/kernel-doc 2>/dev/null | sort -V | tail -1)
+	[ -n "$tool" ] || { echo 'no scripts/kernel-doc: run make setup'; return 1; }
+	# shellcheck disable=SC2046
+	"$tool" -none -Werror $(files 'uapi/*.h' 'runtime/include/*.h' 'kernel/*.[ch]' 'qemu-device/model/*.h')
+}
+
+shell() {
+	git grep -l --untracked -E '^#!/bin/(ba)?sh|^#!/usr/bin/env (ba)?sh' | xargs -r shellcheck -x
+}
+
+python() {
+	# shellcheck disable=SC2046
+	pyflakes3 $(git grep -l --untracked -E '^#!/usr/bin/env python3' ; files '*.py')
+}
+
+# shellcheck disable=SC2086 # a list of words
+[ $# -gt 0 ] || set -- $CHECKS
+for name; do
+	case " $CHECKS reformat " in
+	*" $name "*) check "$name" ;;
+	*) echo "lint: no check '$name'; there are $CHECKS" >&2; exit 2 ;;
+	esac
+done
+exit $failed

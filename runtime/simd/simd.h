@@ -10,7 +10,7 @@
  *   l + 16, l + 32, ... in that order; elements past n count as +0. The lanes then fold in a
  *   fixed tree: 8 sums of lanes l and l + 8, 4 of l and l + 4, 2 of l and l + 2, and the last one.
  * - A *sum over tokens* or over the inner index of lf_simd_ops.matmul_nn and matmul_tn is one
- *   chain per output element, in rising order.
+ *   chain per output element, in rising order, from the first product or what is accumulated on.
  * - Everything else is element-wise.
  *
  * NaNs stay NaNs everywhere, but their sign and payload are the CPU's. No kernel makes denormal
@@ -191,7 +191,7 @@ struct lf_simd_ops {
 	 * valid <= c < columns
 	 *
 	 * valid is at least 1, scale positive, p may be x. Differences to the row's maximum are cut
-	 * at -40, so that no probability is denormal. Absolute error 2e-7. 19 FP.
+	 * at -40, so that no probability is denormal. Absolute error 3e-7. 20 FP.
 	 */
 	void (*softmax)(struct lf_rows_out p, struct lf_rows x, float scale, size_t rows,
 			size_t columns, size_t valid);
@@ -235,7 +235,7 @@ struct lf_simd_ops {
 	 * @attention: context = softmax(scale * q k^T) v, with q, k, v, context [tokens][width]
 	 * and probability [tokens][tokens] without gaps, kept for the backward pass
 	 *
-	 * tokens is at least 1. 4 * width + 35 FP per pair of tokens.
+	 * tokens is at least 1. 4 * width + 36 FP per pair of tokens.
 	 */
 	void (*attention)(struct lf_rows_out context, float *probability, struct lf_rows q,
 			  struct lf_rows k, struct lf_rows v,
@@ -314,7 +314,7 @@ struct lf_simd_ops {
 	/**
 	 * @adam: one step on parameter, first and second moment, all [count], read and written
 	 *
-	 * 14 FP, of which two divisions and a square root.
+	 * 15 FP, of which two divisions and a square root.
 	 */
 	void (*adam)(float *parameter, float *first_moment, float *second_moment,
 		     const float *gradient, size_t count, const struct lf_adam *adam);
@@ -322,9 +322,9 @@ struct lf_simd_ops {
 	 * @quantise_rows: out[r][c] = round to even of w[r][c] / scale[r], scale[r] = absmax / 127
 	 *
 	 * A row of a [out][in] weight is an output column of the device. out [rows][columns] has no
-	 * gaps. A row of zeros has scale 0 and zeros. Returns 0, or -EINVAL on the first row
-	 * that holds a NaN or Inf or whose absmax is too small for a normal scale, with the rows
-	 * before it written.
+	 * gaps. A row without a normal scale, absmax below 1.5e-36, counts as zeros with scale 0.
+	 * Returns 0, or -EINVAL at the first row that holds a NaN or Inf, with the rows before it
+	 * written.
 	 */
 	int (*quantise_rows)(int8_t *out, float *scale, struct lf_rows w, size_t rows,
 			     size_t columns);

@@ -422,22 +422,32 @@ static void convert(float *values, const struct lf_safetensor *tensor)
 	}
 }
 
-int lf_safetensors_read_f32(const struct lf_safetensors *file, const char *name, unsigned int rank,
-			    const uint64_t *shape, float *values, struct lf_error *error)
+int lf_safetensors_check_shape(const struct lf_safetensors *file, const char *name,
+			       unsigned int rank, const uint64_t *shape, struct lf_error *error)
 {
 	const struct lf_safetensor *tensor = lf_safetensors_find(file, name);
+	char expected[LF_SHAPE_TEXT_BYTES], found[LF_SHAPE_TEXT_BYTES];
 
 	if (!tensor)
 		return lf_error_set(error, -ENOENT, "%s: tensor \"%s\" is missing", file->label,
 				    name);
-	if (tensor->rank != rank || (rank && memcmp(tensor->shape, shape, rank * sizeof(*shape)))) {
-		char expected[LF_SHAPE_TEXT_BYTES], found[LF_SHAPE_TEXT_BYTES];
+	if (tensor->rank == rank && (!rank || !memcmp(tensor->shape, shape, rank * sizeof(*shape))))
+		return 0;
+	lf_shape_format(expected, rank, shape);
+	lf_shape_format(found, tensor->rank, tensor->shape);
+	return lf_error_set(error, -EINVAL, "%s: tensor \"%s\" has shape %s, expected %s",
+			    file->label, name, found, expected);
+}
 
-		lf_shape_format(expected, rank, shape);
-		lf_shape_format(found, tensor->rank, tensor->shape);
-		return lf_error_set(error, -EINVAL, "%s: tensor \"%s\" has shape %s, expected %s",
-				    file->label, name, found, expected);
-	}
+int lf_safetensors_read_f32(const struct lf_safetensors *file, const char *name, unsigned int rank,
+			    const uint64_t *shape, float *values, struct lf_error *error)
+{
+	const struct lf_safetensor *tensor = lf_safetensors_find(file, name);
+	int ret;
+
+	ret = lf_safetensors_check_shape(file, name, rank, shape, error);
+	if (ret)
+		return ret;
 	if (tensor->dtype != LF_DTYPE_F32 && tensor->dtype != LF_DTYPE_F16 &&
 	    tensor->dtype != LF_DTYPE_BF16)
 		return lf_error_set(error, -EINVAL,

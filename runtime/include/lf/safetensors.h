@@ -143,6 +143,19 @@ const struct lf_safetensor *lf_safetensors_find(const struct lf_safetensors *fil
 const char *lf_safetensors_metadata(const struct lf_safetensors *file, const char *key);
 
 /**
+ * lf_safetensors_check_shape() - is there a tensor of this shape?
+ * @file: an open file
+ * @name: exact name
+ * @rank: expected number of dimensions
+ * @shape: [@rank] expected sizes
+ * @error: names the tensor and the expected and found shape; may be NULL
+ *
+ * Return: 0, -ENOENT without such a tensor, -EINVAL for another shape.
+ */
+int lf_safetensors_check_shape(const struct lf_safetensors *file, const char *name,
+			       unsigned int rank, const uint64_t *shape, struct lf_error *error);
+
+/**
  * lf_safetensors_read_f32() - copy one tensor out as float32
  * @file: an open file
  * @name: exact name

@@ -16,7 +16,7 @@ SECTION = re.compile(r"(?:[a-z-]+/)?([a-z0-9-]{1,40})\Z")
 MD5 = re.compile(r"[0-9a-f]{32}\Z")
 TAGS_MAX = 200
 SYNOPSIS_BYTES_MAX = 1000
-LONG_TEXT_BYTES_MAX = 64 * 1024
+LONG_TEXT_CHARACTERS_MAX = 8000
 
 Package = collections.namedtuple("Package", "name source section synopsis description_md5 tags")
 Package.__doc__ = """One stanza. tags is a frozenset of "facet::label" without TODO."""
@@ -186,7 +186,7 @@ def long_texts_of(text):
     texts = {}
     for fields in stanzas(text):
         digest, value = fields.get("Description-md5", ""), fields.get("Description-en", "")
-        if None in fields or not MD5.match(digest) or len(value) > LONG_TEXT_BYTES_MAX:
+        if None in fields or not MD5.match(digest) or len(value) > LONG_TEXT_CHARACTERS_MAX:
             continue
         lines = value.split("\n")[1:]
         # A line with a lone dot is an empty line.

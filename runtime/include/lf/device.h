@@ -93,6 +93,9 @@ struct lf_counters {
 	uint64_t host_bytes;
 };
 
+/** lf_counters_add() - add @counters to @sum, exactly */
+void lf_counters_add(struct lf_counters *sum, const struct lf_counters *counters);
+
 /**
  * struct lf_telemetry - counters of a whole device with its state
  * @total: since its backing store was made

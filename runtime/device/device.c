@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/* The part of lf/device.h that all devices share: which one a specification means, and buffers. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/device/backend.h"
+
+/* Whether a specification begins with this kind of device and no longer word. */
+static bool is_kind(const char *specification, const char *kind)
+{
+	size_t length = strlen(kind);
+
+	return !strncmp(specification, kind, length) &&
+	       (!specification[length] || strchr(":,", specification[length]));
+}
+
+int lf_device_open(const char *specification, struct lf_device **device, struct lf_error *error)
+{
+	char path[sizeof(((struct lf_device_info *)NULL)->path)];
+
+	*device = NULL;
+	if (!specification)
+		specification = lf_drm_find(path, sizeof(path)) ? path : "inproc:ideal";
+	if (strlen(specification) >= sizeof(path))
+		return lf_error_set(error, -EINVAL, "device specification is longer than %zu bytes",
+				    sizeof(path) - 1);
+	if (specification[0] == '/')
+		return lf_drm_open(specification, device, error);
+	if (is_kind(specification, "inproc"))
+		return lf_inproc_open(specification, device, error);
+	return lf_error_set(error, -EINVAL,
+			    "device \"%s\": neither a path such as /dev/accel/accel0 nor "
+			    "inproc[:preset][,key=value...]",
+			    specification);
+}
+
+void lf_device_close(struct lf_device *device)
+{
+	if (device)
+		device->backend->close(device);
+}
+
+const struct lf_device_info *lf_device_info(const struct lf_device *device)
+{
+	return &device->info;
+}
+
+int lf_device_counters(struct lf_device *device, struct lf_counters *counters,
+		       struct lf_error *error)
+{
+	memset(counters, 0, sizeof(*counters));
+	return device->backend->counters(device, counters, error);
+}
+
+int lf_device_telemetry(struct lf_device *device, struct lf_telemetry *telemetry,
+			struct lf_error *error)
+{
+	memset(telemetry, 0, sizeof(*telemetry));
+	return device->backend->telemetry(device, telemetry, error);
+}
+
+int lf_device_quota(struct lf_device *device, uint32_t account, const uint64_t *new_quota_cells,
+		    struct lf_account *quota, struct lf_error *error)
+{
+	struct lf_account state = {0};
+	int err = device->backend->quota(device, account, new_quota_cells, &state, error);
+
+	if (!err && quota)
+		*quota = state;
+	return err;
+}
+
+int lf_buffer_create(struct lf_device *device, size_t bytes, struct lf_buffer **buffer,
+		     struct lf_error *error)
+{
+	uint64_t limit = device->info.buffer_bytes;
+	struct lf_buffer *made;
+	int err;
+
+	*buffer = NULL;
+	if (!bytes || bytes > limit)
+		return lf_error_set(error, -EINVAL, "buffer of %zu bytes: 1 .. %llu are possible",
+				    bytes, (unsigned long long)limit);
+	made = calloc(1, sizeof(*made));
+	if (!made)
+		return lf_error_set(error, -ENOMEM, "buffer of %zu bytes: out of memory", bytes);
+	made->device = device;
+	made->bytes = (bytes + LF_PAGE_BYTES - 1) / LF_PAGE_BYTES * LF_PAGE_BYTES;
+	err = device->backend->buffer_create(made, error);
+	if (err) {
+		free(made);
+		return err;
+	}
+	*buffer = made;
+	return 0;
+}
+
+void lf_buffer_destroy(struct lf_buffer *buffer)
+{
+	if (!buffer)
+		return;
+	buffer->device->backend->buffer_destroy(buffer);
+	free(buffer);
+}
+
+void *lf_buffer_data(const struct lf_buffer *buffer)
+{
+	return buffer->data;
+}
+
+size_t lf_buffer_bytes(const struct lf_buffer *buffer)
+{
+	return buffer->bytes;
+}

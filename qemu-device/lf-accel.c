@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The life of an LF-1: properties, the attachment of the model to its memory,
+ * reset, and the end. Registers, queues, jobs and threads have their own files.
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/units.h"
+#include "migration/vmstate.h"
+#include "lf-accel.h"
+#include "trace.h"
+
+void lf_accel_init(LFAccel *s, Object *owner)
+{
+    lf_params_add_properties(s, owner);
+}
+
+unsigned lf_accel_vectors(const LFAccel *s)
+{
+    return 1 + s->queue_count;
+}
+
+static void lf_model_parallel(void *opaque, uint32_t count,
+                              void (*work)(void *argument, uint32_t index),
+                              void *argument)
+{
+    LFAccel *s = opaque;
+
+    lf_workers_run(s->pool, count, work, argument);
+}
+
+/*
+ * Stores reach the page cache in program order, which is all that survival of
+ * QEMU's own death needs; survival of the host's asks for durable=on.
+ */
+static void lf_model_persist(void *opaque, uint64_t offset, uint64_t bytes)
+{
+    LFAccel *s = opaque;
+    MemoryRegion *mr = host_memory_backend_get_memory(s->memory);
+
+    memory_region_msync(mr, offset, bytes);
+}
+
+/**
+ * lf_accel_attach() - give the memory backend to a new instance of the model
+ * @s: the device; an instance it already has is replaced
+ * @errp: says what is wrong with the parameters or the memory
+ *
+ * Return: 0 or -1.
+ */
+int lf_accel_attach(LFAccel *s, Error **errp)
+{
+    MemoryRegion *mr = host_memory_backend_get_memory(s->memory);
+    struct xbar_ops ops = {
+        .parallel = lf_model_parallel,
+        .persist = s->durable ? lf_model_persist : NULL,
+    };
+    char message[XBAR_MESSAGE_BYTES] = "";
+    struct xbar_params *params;
+    uint64_t needed;
+    int ret;
+
+    xbar_destroy(s->xbar);
+    s->xbar = NULL;
+
+    params = lf_params_build(s, errp);
+    if (!params) {
+        return -1;
+    }
+    needed = xbar_nonvolatile_bytes(params);
+    if (memory_region_size(mr) < needed) {
+        error_setg(errp,
+                   "memdev has %" PRIu64 " bytes, the device needs %" PRIu64
+                   " (size=%" PRIu64 "M)",
+                   memory_region_size(mr), needed, DIV_ROUND_UP(needed, MiB));
+        ret = -ENOSPC;
+    } else {
+        ret = xbar_create(params, memory_region_get_ram_ptr(mr),
+                          memory_region_size(mr), &ops, s, message, &s->xbar);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "memdev: %s",
+                             message[0] ? message : "not usable");
+        }
+    }
+    xbar_params_free(params);
+    if (ret < 0) {
+        return -1;
+    }
+    xbar_limits(s->xbar, &s->limits);
+    xbar_telemetry(s->xbar, &s->telemetry);
+    return 0;
+}
+
+static bool lf_accel_check(LFAccel *s, Error **errp)
+{
+    if (!s->memory) {
+        error_setg(errp, "memdev is required: the memory backend that holds "
+                         "the cells");
+        return false;
+    }
+    if (host_memory_backend_is_mapped(s->memory)) {
+        error_setg(errp, "memdev %s is in use",
+                   object_get_canonical_path_component(OBJECT(s->memory)));
+        return false;
+    }
+    if (s->queue_count < 2 || s->queue_count > LF_QUEUES_MAX) {
+        error_setg(errp, "queues must be 2 to %d", LF_QUEUES_MAX);
+        return false;
+    }
+    if (s->workers < 1 || s->workers > LF_WORKERS_MAX) {
+        error_setg(errp, "workers must be 1 to %d", LF_WORKERS_MAX);
+        return false;
+    }
+    return true;
+}
+
+/**
+ * lf_accel_realize() - make the device work
+ * @s: the device
+ * @device: its owner
+ * @bus: how the host is interrupted
+ * @dma: where the host's memory is reached
+ * @errp: says what is wrong
+ *
+ * An instance that waits for an incoming migration leaves the memory alone: its
+ * contents come with the stream, or belong to the source until then.
+ */
+void lf_accel_realize(LFAccel *s, DeviceState *device, const LFBus *bus,
+                      AddressSpace *dma, Error **errp)
+{
+    if (!lf_accel_check(s, errp)) {
+        return;
+    }
+    s->device = device;
+    s->bus = bus;
+    s->dma = dma;
+    s->pool = lf_workers_create(s->workers - 1);
+    if (!runstate_check(RUN_STATE_INMIGRATE) && lf_accel_attach(s, errp) < 0) {
+        lf_workers_destroy(s->pool);
+        s->pool = NULL;
+        return;
+    }
+    for (uint32_t i = 0; i < LF_QUEUES_MAX; i++) {
+        LFQueue *queue = &s->queues[i];
+
+        queue->index = i;
+        queue->stamp_count = LF_RING_ENTRIES_MAX;
+        queue->stamps = g_new0(uint64_t, queue->stamp_count);
+    }
+    host_memory_backend_set_mapped(s->memory, true);
+    vmstate_register_ram(host_memory_backend_get_memory(s->memory), device);
+    memory_region_init_io(&s->registers, OBJECT(device), &lf_register_ops, s,
+                          "lf-accel", LF_REG_BYTES);
+    lf_executor_start(s);
+}
+
+/* What lf_accel_realize() did. */
+void lf_accel_unrealize(LFAccel *s)
+{
+    lf_executor_stop(s);
+    vmstate_unregister_ram(host_memory_backend_get_memory(s->memory),
+                           s->device);
+    host_memory_backend_set_mapped(s->memory, false);
+    xbar_destroy(s->xbar);
+    s->xbar = NULL;
+    lf_workers_destroy(s->pool);
+    s->pool = NULL;
+    for (uint32_t i = 0; i < LF_QUEUES_MAX; i++) {
+        g_free(s->queues[i].stamps);
+        s->queues[i].stamps = NULL;
+    }
+}
+
+/* What lf_accel_init() did. */
+void lf_accel_finalize(LFAccel *s)
+{
+    g_ptr_array_unref(s->parameters);
+}
+
+/**
+ * lf_accel_reset() - LF_CONTROL_RESET, and every reset of the bus
+ * @s: the device
+ *
+ * Never waits: a calculation in progress ends in its own time, is found to be
+ * orphaned then and leaves no trace in the host's memory.
+ */
+void lf_accel_reset(LFAccel *s)
+{
+    trace_lf_accel_reset(s->running != NULL);
+    for (uint32_t i = 0; i < LF_QUEUES_MAX; i++) {
+        LFQueue *queue = &s->queues[i];
+
+        lf_queue_disable(s, queue);
+        queue->submission = 0;
+        queue->completion = 0;
+        queue->entries = 0;
+    }
+    s->control = 0;
+    s->fatal = false;
+    s->resetting = s->running != NULL;
+    s->irq_status = 0;
+    s->irq_mask = 0;
+    s->inject = 0;
+    s->time_advance_low = 0;
+    memset(s->latched, 0, sizeof(s->latched));
+    s->bus->update(s);
+}
+
+/* Tell the host that a status register has changed by itself. */
+void lf_accel_event(LFAccel *s)
+{
+    s->bus->raise(s, 0);
+}
+
+/* End all work until a reset. */
+void lf_accel_fatal(LFAccel *s)
+{
+    s->fatal = true;
+    lf_accel_event(s);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * LF-1, the ReRAM crossbar accelerator: the state of the device and what its
+ * files offer each other. What the hardware computes is in model/ (xbar.h),
+ * what driver and device agree on is in lf/lf_hw.h, and nothing here knows a
+ * bus but for the two callbacks of LFBus.
+ *
+ * Locking: everything below is protected by the big lock (BQL). The executor
+ * thread holds it while it looks at queues and moves data, and lets go of it
+ * while the model calculates; the model (LFAccel.xbar) belongs to whoever holds
+ * the BQL while LFAccel.running is NULL, and to the executor otherwise.
+ */
+#ifndef HW_LF_ACCEL_H
+#define HW_LF_ACCEL_H
+
+#include "exec/memory.h"
+#include "hw/qdev-core.h"
+#include "hw/qdev-properties.h"
+#include "qemu/thread.h"
+#include "sysemu/hostmem.h"
+#include "sysemu/runstate.h"
+#include "qemu-device/model/xbar.h"
+
+/* Maxima of this implementation, told in the capability registers. */
+#define LF_RING_ENTRIES_MAX 256
+#define LF_JOB_BUFFERS_MAX 256
+#define LF_BUFFER_PAGES_MAX (1u << 18)
+
+#define LF_WORKERS_MAX 64
+
+typedef struct LFAccel LFAccel;
+typedef struct LFWorkers LFWorkers;
+
+/**
+ * struct LFBus - what a bus does for the device
+ * @raise: an event (vector 0) or a completion (1 + queue) wants the host's
+ *         attention; called with the BQL held
+ * @update: irq_status or irq_mask were written
+ */
+typedef struct LFBus {
+    void (*raise)(LFAccel *s, unsigned vector);
+    void (*update)(LFAccel *s);
+} LFBus;
+
+/**
+ * struct LFQueue - a pair of rings
+ * @index: its number
+ * @submission: bus address of the submission ring
+ * @completion: bus address of the completion ring
+ * @entries: of each ring
+ * @enabled: takes doorbells and jobs
+ * @fault: LF_QUEUE_FAULT
+ * @hung: the job at the head was chosen to hang
+ * @at_barrier: the job at the head has been seen to begin after those of other
+ *              queues
+ * @submission_head: next entry to take
+ * @submission_tail: as last told by the host
+ * @completion_head: as last told by the host
+ * @completion_tail: next record to write
+ * @phase: phase bit of the next record
+ * @generation: counts disables, so that the executor knows its job is orphaned
+ * @stamp_count: length of @stamps
+ * @stamps: by ring entry, the doorbell that submitted it; see LF_OP_BARRIER
+ */
+typedef struct LFQueue {
+    uint32_t index;
+    uint64_t submission;
+    uint64_t completion;
+    uint32_t entries;
+    bool enabled;
+    bool fault;
+    bool hung;
+    bool at_barrier;
+    uint32_t submission_head;
+    uint32_t submission_tail;
+    uint32_t completion_head;
+    uint32_t completion_tail;
+    uint16_t phase;
+    uint32_t generation;
+    uint32_t stamp_count;
+    uint64_t *stamps;
+} LFQueue;
+
+/* A parameter of the model that was given on the command line. */
+typedef struct LFParameter {
+    char *key;
+    char *value;
+} LFParameter;
+
+struct LFAccel {
+    /* Properties. */
+    HostMemoryBackend *memory;
+    char *preset;
+    uint32_t workers;
+    uint32_t queue_count;
+    bool debug;
+    bool durable;
+    GPtrArray *parameters;
+
+    /* The device and where it sits. */
+    DeviceState *device;
+    const LFBus *bus;
+    AddressSpace *dma;
+    MemoryRegion registers;
+    struct xbar *xbar;
+    struct xbar_limits limits;
+
+    /* Registers. */
+    uint32_t control;
+    bool fatal;
+    bool resetting;
+    uint32_t irq_status;
+    uint32_t irq_mask;
+    uint32_t inject;
+    uint32_t time_advance_low;
+    uint8_t latched[sizeof(struct lf_telemetry_block)];
+    LFQueue queues[LF_QUEUES_MAX];
+    uint64_t doorbells;
+
+    /* Executor. */
+    QemuThread thread;
+    QemuCond wake;
+    QemuCond idle;
+    bool stopping;
+    bool stopped;
+    bool vm_running;
+    VMChangeStateEntry *vm_state_entry;
+    LFQueue *running;
+    uint32_t next_queue;
+    uint64_t time_advance_ns;
+    struct lf_telemetry_block telemetry;
+    void *arena;
+    size_t arena_bytes;
+    LFWorkers *pool;
+};
+
+#define DEFINE_LF_ACCEL_PROPERTIES(_state, _field)                         \
+    DEFINE_PROP_LINK("memdev", _state, _field.memory, TYPE_MEMORY_BACKEND, \
+                     HostMemoryBackend *),                                 \
+        DEFINE_PROP_STRING("preset", _state, _field.preset),               \
+        DEFINE_PROP_UINT32("workers", _state, _field.workers, 2),          \
+        DEFINE_PROP_UINT32("queues", _state, _field.queue_count, 4),       \
+        DEFINE_PROP_BOOL("debug", _state, _field.debug, false),            \
+        DEFINE_PROP_BOOL("durable", _state, _field.durable, false)
+
+/* lf-accel.c: life of a device, for the bus files. */
+void lf_accel_init(LFAccel *s, Object *owner);
+void lf_accel_realize(LFAccel *s, DeviceState *device, const LFBus *bus,
+                      AddressSpace *dma, Error **errp);
+void lf_accel_unrealize(LFAccel *s);
+void lf_accel_finalize(LFAccel *s);
+void lf_accel_reset(LFAccel *s);
+int lf_accel_attach(LFAccel *s, Error **errp);
+void lf_accel_event(LFAccel *s);
+void lf_accel_fatal(LFAccel *s);
+unsigned lf_accel_vectors(const LFAccel *s);
+
+/* lf-registers.c */
+extern const MemoryRegionOps lf_register_ops;
+
+/* lf-params.c */
+void lf_params_add_properties(LFAccel *s, Object *owner);
+struct xbar_params *lf_params_build(LFAccel *s, Error **errp);
+
+/* lf-queue.c */
+void lf_queue_enable(LFAccel *s, LFQueue *queue);
+void lf_queue_disable(LFAccel *s, LFQueue *queue);
+bool lf_queue_draining(const LFAccel *s, const LFQueue *queue);
+void lf_queue_submit(LFAccel *s, LFQueue *queue, uint32_t tail);
+void lf_queue_consume(LFAccel *s, LFQueue *queue, uint32_t head);
+void lf_queue_fault(LFAccel *s, LFQueue *queue, const char *reason);
+LFQueue *lf_queue_next(LFAccel *s);
+bool lf_queue_must_wait(LFAccel *s, LFQueue *queue);
+bool lf_queue_peek(LFAccel *s, LFQueue *queue,
+                   struct lf_submission *submission);
+void lf_queue_complete(LFAccel *s, LFQueue *queue,
+                       struct lf_completion *completion);
+
+/* lf-job.c */
+void lf_job_execute(LFAccel *s, LFQueue *queue);
+
+/* lf-dma.c */
+MemTxResult lf_dma_read(LFAccel *s, uint64_t address, void *to, size_t bytes);
+MemTxResult lf_dma_write(LFAccel *s, uint64_t address, const void *from,
+                         size_t bytes);
+
+/* lf-executor.c */
+void lf_executor_start(LFAccel *s);
+void lf_executor_stop(LFAccel *s);
+void lf_executor_wake(LFAccel *s);
+void lf_executor_advance_time(LFAccel *s, uint64_t nanoseconds);
+void lf_executor_latch_telemetry(LFAccel *s);
+
+/* lf-workers.c */
+LFWorkers *lf_workers_create(uint32_t helpers);
+void lf_workers_destroy(LFWorkers *pool);
+void lf_workers_run(LFWorkers *pool, uint32_t count,
+                    void (*work)(void *argument, uint32_t index),
+                    void *argument);
+
+/* lf-vmstate.c */
+extern const VMStateDescription vmstate_lf_accel;
+
+#endif

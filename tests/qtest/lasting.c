@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What outlives a process: cells in a file from one start to the next, and the
+ * whole device in a saved machine.
+ */
+#include "qemu/osdep.h"
+#include <glib/gstdio.h>
+#include "qapi/qmp/qdict.h"
+#include "device.h"
+
+#define ROWS 64
+#define COLS 16
+
+#define FILE_BYTES (64u << 20)
+
+static char *temporary_folder(void)
+{
+    char *folder = g_dir_make_tmp("lf-accel-XXXXXX", NULL);
+
+    g_assert_nonnull(folder);
+    return folder;
+}
+
+static char *file_backend(const char *file)
+{
+    return g_strdup_printf("memory-backend-file,size=%u,mem-path=%s,share=on",
+                           FILE_BYTES, file);
+}
+
+/* One vector of 1, 2, 3 ... through the matrix. */
+static void multiply(Device *device, uint32_t matrix, float *result)
+{
+    Buffer *in = buffer_new(device, ROWS * sizeof(float));
+    Buffer *out = buffer_new(device, COLS * sizeof(float));
+    float vector[ROWS];
+    Job job = {};
+    struct lf_command *command = job_add(&job, LF_OP_MVM);
+
+    for (int i = 0; i < ROWS; i++) {
+        vector[i] = i + 1;
+    }
+    buffer_write(device, in, 0, vector, sizeof(vector));
+    command->matrix = matrix;
+    command->count = 1;
+    command->input = job_buffer(&job, in, 0, sizeof(vector));
+    command->output = job_buffer(&job, out, 0, COLS * sizeof(float));
+    g_assert_cmpuint(job_run(device, 2, &job).status, ==, LF_STATUS_OK);
+    buffer_read(device, out, 0, result, COLS * sizeof(float));
+    buffer_free(in);
+    buffer_free(out);
+}
+
+static void test_restart(const void *options)
+{
+    g_autofree char *folder = temporary_folder();
+    g_autofree char *file = g_build_filename(folder, "cells", NULL);
+    g_autofree char *memory = file_backend(file);
+    int8_t weights[ROWS * COLS];
+    float before[COLS];
+    float after[COLS];
+    uint64_t written;
+    uint32_t matrix;
+    Device *device = device_start(memory, options);
+
+    fill_weights(weights, sizeof(weights), 21);
+    matrix = matrix_new(device, ROWS, COLS, weights);
+    multiply(device, matrix, before);
+    written = device_telemetry(device).cells_written;
+    g_assert_cmpuint(written, >=, ROWS * COLS);
+    device_stop(device);
+
+    device = device_start(memory, options);
+    multiply(device, matrix, after);
+    g_assert_cmpmem(before, sizeof(before), after, sizeof(after));
+    g_assert_cmpuint(device_telemetry(device).cells_written, ==, written);
+    device_stop(device);
+    g_unlink(file);
+    g_rmdir(folder);
+}
+
+static Job nothing(void)
+{
+    Job job = {};
+
+    job_add(&job, LF_OP_BARRIER);
+    return job;
+}
+
+/* The machine of @from, from here on in another process. */
+static Device *move(Device *from, const char *memory, const char *options,
+                    const char *file)
+{
+    g_autofree char *uri = g_strdup_printf("exec:cat > %s", file);
+    g_autofree char *arguments = g_strdup_printf("-incoming \"exec:cat %s\"",
+                                                 file);
+    Device *to;
+    QDict *reply;
+    bool done = false;
+
+    qtest_qmp_assert_success(from->qts,
+                             "{'execute': 'migrate', 'arguments': {'uri': %s}}",
+                             uri);
+    while (!done) {
+        const char *status;
+
+        reply = qtest_qmp(from->qts, "{'execute': 'query-migrate'}");
+        status = qdict_get_str(qdict_get_qdict(reply, "return"), "status");
+        g_assert_cmpstr(status, !=, "failed");
+        done = g_str_equal(status, "completed");
+        qobject_unref(reply);
+        g_usleep(10000);
+    }
+    to = device_start_bare(memory, options, arguments);
+    qtest_qmp_eventwait(to->qts, "RESUME");
+    to->registers = from->registers;
+    to->next_page = from->next_page;
+    memcpy(to->queues, from->queues, sizeof(to->queues));
+    device_stop(from);
+    return to;
+}
+
+static void test_save(void)
+{
+    const char *memory = "memory-backend-ram,size=64M";
+    const char *options = ",tiles=64,debug=on";
+    g_autofree char *folder = temporary_folder();
+    g_autofree char *file = g_build_filename(folder, "state", NULL);
+    int8_t weights[ROWS * COLS];
+    float before[COLS];
+    float after[COLS];
+    struct lf_telemetry_block telemetry;
+    struct lf_telemetry_block moved;
+    Job hanging = nothing();
+    Job waiting = nothing();
+    uint32_t matrix;
+    Device *device = device_start(memory, options);
+
+    fill_weights(weights, sizeof(weights), 22);
+    matrix = matrix_new(device, ROWS, COLS, weights);
+    /* Queue 2 is in the middle of its second pass after that. */
+    for (int i = 0; i < 5; i++) {
+        multiply(device, matrix, before);
+    }
+    device_write(device, LF_REG_IRQ_MASK, 0xa);
+    device_write(device, LF_REG_INJECT, LF_INJECT_HANG_JOB);
+    job_place(device, 1, &hanging);
+    job_ring(device, 1);
+    device_wait(device, LF_REG_INJECT, ~0u, 0);
+    job_place(device, 0, &waiting);
+    job_ring(device, 0);
+    device_write(device, LF_REG_INJECT, LF_INJECT_FAIL_JOB);
+    telemetry = device_telemetry(device);
+
+    device = move(device, memory, options, file);
+    g_assert_cmphex(device_read(device, LF_REG_IRQ_MASK), ==, 0xa);
+    g_assert_cmpuint(device_read(device, LF_REG_INJECT), ==,
+                     LF_INJECT_FAIL_JOB);
+    device_write(device, LF_REG_INJECT, 0);
+    moved = device_telemetry(device);
+    g_assert_cmpmem(&moved, sizeof(moved), &telemetry, sizeof(telemetry));
+    multiply(device, matrix, after);
+    g_assert_cmpmem(before, sizeof(before), after, sizeof(after));
+
+    /* What hung still does, and what waits for it still waits. */
+    g_usleep(50000);
+    g_assert_false(queue_has_record(device, 1));
+    g_assert_false(queue_has_record(device, 0));
+    device_write(device, LF_REG_QUEUE + LF_QUEUE_STRIDE + LF_QUEUE_CONTROL, 0);
+    g_assert_cmpuint(queue_take(device, 0).status, ==, LF_STATUS_OK);
+    device_stop(device);
+    g_unlink(file);
+    g_rmdir(folder);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_data_func("/lf-accel/lasting/restart", ",tiles=64", test_restart);
+    qtest_add_data_func("/lf-accel/lasting/restart-durable",
+                        ",tiles=64,durable=on", test_restart);
+    qtest_add_func("/lf-accel/lasting/save", test_save);
+    return g_test_run();
+}

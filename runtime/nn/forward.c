@@ -212,10 +212,9 @@ static int check_batch(const struct lf_encoder *encoder, const struct lf_batch *
 				error, -EINVAL, "batch: sequence %u has %lld tokens, 1 to %u fit",
 				sequence, (long long)end - first, encoder->options.sequence_tokens);
 		for (uint32_t token = first; token < end; token++)
-			if (batch->tokens[token] < 0 ||
-			    (uint32_t)batch->tokens[token] >= encoder->config.vocab_size)
+			if (batch->tokens[token] >= encoder->config.vocab_size)
 				return lf_error_set(error, -EINVAL,
-						    "batch: token %d is not in the vocabulary",
+						    "batch: token %u is not in the vocabulary",
 						    batch->tokens[token]);
 	}
 	return 0;

@@ -67,7 +67,7 @@ struct lf_lane {
 	uint32_t sequences;
 	uint32_t tokens;
 	const uint32_t *start; /* [sequences + 1], indices into the batch's tokens */
-	const int32_t *ids;    /* [tokens] */
+	const uint32_t *ids;   /* [tokens] */
 };
 
 /**

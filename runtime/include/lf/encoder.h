@@ -104,7 +104,7 @@ int lf_encoder_attach(struct lf_encoder *encoder, const struct lf_hook *hook, bo
 struct lf_batch {
 	uint32_t sequences;
 	const uint32_t *start;
-	const int32_t *tokens;
+	const uint32_t *tokens;
 };
 
 /**

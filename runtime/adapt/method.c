@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/* What all adaptation methods share; see method.h. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "runtime/adapt/method.h"
+
+const char *lf_target_name(enum lf_target target)
+{
+	static const char *const names[LF_TARGETS] = {
+		[LF_TARGET_QUERY] = "query",
+		[LF_TARGET_KEY] = "key",
+		[LF_TARGET_VALUE] = "value",
+		[LF_TARGET_ATTENTION_OUTPUT] = "attention.output.dense",
+		[LF_TARGET_INTERMEDIATE] = "intermediate.dense",
+		[LF_TARGET_OUTPUT] = "output.dense",
+	};
+
+	return names[target];
+}
+
+int lf_method_allocate(struct lf_method *method, struct lf_error *error)
+{
+	float *cursor;
+
+	method->storage = calloc(2 * lf_method_trainable(method), sizeof(float));
+	if (!method->storage)
+		return lf_error_set(error, -ENOMEM, "%s: no memory for the parameters",
+				    method->ops->name);
+	cursor = method->storage;
+	for (uint32_t group = 0; group < method->group_count; group++) {
+		struct lf_parameters *parameters = &method->groups[group];
+
+		parameters->values = cursor;
+		parameters->gradients = cursor + parameters->count;
+		cursor += 2 * parameters->count;
+	}
+	return 0;
+}
+
+void lf_method_free(struct lf_method *method)
+{
+	if (!method)
+		return;
+	free(method->storage);
+	method->ops->destroy(method);
+}
+
+const char *lf_method_name(const struct lf_method *method)
+{
+	return method->ops->name;
+}
+
+int lf_method_start(struct lf_method *method, uint64_t seed, struct lf_error *error)
+{
+	return method->ops->start(method, seed, error);
+}
+
+int lf_method_attach(struct lf_method *method, bool training, struct lf_error *error)
+{
+	return lf_encoder_attach(method->encoder, &method->hook, training, error);
+}
+
+int lf_method_prepare(struct lf_method *method, struct lf_error *error)
+{
+	return method->ops->prepare ? method->ops->prepare(method, error) : 0;
+}
+
+const struct lf_parameters *lf_method_parameters(const struct lf_method *method, uint32_t *count)
+{
+	*count = method->group_count;
+	return method->groups;
+}
+
+uint64_t lf_method_trainable(const struct lf_method *method)
+{
+	uint64_t count = 0;
+
+	for (uint32_t group = 0; group < method->group_count; group++)
+		count += method->groups[group].count;
+	return count;
+}
+
+uint32_t lf_method_tensors(const struct lf_method *method, struct lf_checkpoint_tensor *tensors)
+{
+	for (uint32_t group = 0; group < method->group_count; group++)
+		tensors[group] = (struct lf_checkpoint_tensor){
+			.name = method->groups[group].name,
+			.rank = 1,
+			.shape = {method->groups[group].count},
+			.values = method->groups[group].values,
+		};
+	if (!method->ops->derived)
+		return method->group_count;
+	return method->group_count + method->ops->derived(method, tensors + method->group_count);
+}

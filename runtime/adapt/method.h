@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* What every adaptation method is made of; each embeds struct lf_method as its first member. */
+#ifndef LF_RUNTIME_ADAPT_METHOD_H
+#define LF_RUNTIME_ADAPT_METHOD_H
+
+#include <lf/method.h>
+
+#include "runtime/nn/encoder.h"
+
+#define LF_METHOD_GROUPS 4
+
+/**
+ * struct lf_method_ops - what a method does beyond the hook
+ * @name: of the method
+ * @start: draw initial parameters
+ * @prepare: bring what depends on the parameters up to date; may be NULL
+ * @derived: add tensors beyond the parameters to a checkpoint, returns how many; may be NULL
+ * @restored: the tensors have been read; may be NULL
+ * @destroy: free
+ */
+struct lf_method_ops {
+	const char *name;
+	int (*start)(struct lf_method *method, uint64_t seed, struct lf_error *error);
+	int (*prepare)(struct lf_method *method, struct lf_error *error);
+	uint32_t (*derived)(const struct lf_method *method, struct lf_checkpoint_tensor *tensors);
+	void (*restored)(struct lf_method *method);
+	void (*destroy)(struct lf_method *method);
+};
+
+struct lf_method {
+	const struct lf_method_ops *ops;
+	struct lf_encoder *encoder;
+	struct lf_hook hook;
+	struct lf_parameters groups[LF_METHOD_GROUPS];
+	uint32_t group_count;
+	float *storage; /* values and gradients of all groups */
+};
+
+/**
+ * lf_method_allocate() - memory for the values and gradients of groups whose count is set
+ * Both start as zeros.
+ */
+int lf_method_allocate(struct lf_method *method, struct lf_error *error);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's random numbers: SplitMix64 (Steele, Lea and Flood 2014, 10.1145/2660193.2660195). The state is one word, so that a
+ * checkpoint can hold it.
+ */
+#ifndef LF_RUNTIME_ADAPT_RANDOM_H
+#define LF_RUNTIME_ADAPT_RANDOM_H
+
+#include <stdint.h>
+
+struct lf_random {
+	uint64_t state;
+};
+
+static inline uint64_t lf_random_next(struct lf_random *random)
+{
+	uint64_t z = random->state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+static inline void lf_random_seed(struct lf_random *random, uint64_t seed)
+{
+	random->state = seed;
+	/* Neighbouring seeds must not give neighbouring streams. */
+	random->state = lf_random_next(random);
+}
+
+/** lf_random_uniform() - a number in [-bound, bound) */
+static inline float lf_random_uniform(struct lf_random *random, float bound)
+{
+	/* 24 bits are exact in a float. */
+	float unit = (float)(lf_random_next(random) >> 40) * 0x1p-24f;
+
+	return (2.0f * unit - 1.0f) * bound;
+}
+
+/** lf_random_below() - an integer in 0 .. limit - 1, all alike likely to one in 2^32 */
+static inline uint32_t lf_random_below(struct lf_random *random, uint32_t limit)
+{
+	return (uint32_t)(((lf_random_next(random) >> 32) * limit) >> 32);
+}
+
+#endif

@@ -139,7 +139,7 @@ static int add_token(struct lf_vocabulary *vocabulary, char *token, size_t size_
 static int fill(struct lf_vocabulary *vocabulary, const struct lf_file_map *map, const char *path,
 		struct lf_error *error)
 {
-	uint32_t lines = count_lines(map);
+	uint32_t lines = map->size_bytes ? count_lines(map) : 0;
 	uint32_t slot_count = 16;
 	char *next, *end;
 	int ret = 0;

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * struct lf_device, the buses it may sit on, and the calls of lf_drv.c, lf_hw.c and lf_reset.c.
+ * Each other concern has its own header.
+ */
+#ifndef LF_DEVICE_H
+#define LF_DEVICE_H
+
+#include <linux/io.h>
+#include <linux/mutex.h>
+#include <linux/workqueue.h>
+
+#include <drm/drm_device.h>
+
+#include "lf_limits.h"
+#include "lf_queue.h"
+
+struct lf_device;
+struct lf_manage;
+
+/**
+ * struct lf_bus - what differs between PCI and platform
+ * @name: as told to userspace, "pci" or "platform"
+ * @request_irqs: request the interrupts of @lf->limits.queues queues and of events
+ */
+struct lf_bus {
+	const char *name;
+	int (*request_irqs)(struct lf_device *lf);
+};
+
+/**
+ * struct lf_device - one LF-1
+ * @drm: the DRM device; its lifetime is that of this structure, which open files prolong
+ * @bus: where it sits
+ * @regs: the register block; only between drm_dev_enter() and drm_dev_exit() once registered
+ * @limits: constant after probe
+ * @queues: queue 0 takes management commands, the others jobs
+ * @schedulers: of the work queues
+ * @job_timeout: how long a job may run, jiffies
+ * @reset_lock: serialises resets and submissions to queue 0; see Documentation/driver.md for the order of locks
+ * @reset_wq: ordered; timeouts and device events run here
+ * @event_work: looks at a device that raised an event
+ * @resets: number of resets since probe
+ * @wedged: the device did not come back from a reset
+ * @manage: the management channel, lf_manage.c
+ * @context_ids: last number given to a file
+ * @directory_lock: guards @published and the names and states of its matrices
+ * @published: matrices with a name; each holds a reference
+ * @reap_lock: guards @reap
+ * @reap: matrices without users, to be deleted
+ * @reap_wq: ordered; deletes matrices and erases tiles
+ * @reap_work: does it
+ * @telemetry_lock: serialises latching and reading of LF_REG_TELEMETRY
+ * @hwmon_start: totals at probe, from which the average power counts
+ */
+struct lf_device {
+	struct drm_device drm;
+	const struct lf_bus *bus;
+	void __iomem *regs;
+	struct lf_limits limits;
+	struct lf_queue queues[LF_QUEUES_MAX];
+	struct drm_gpu_scheduler *schedulers[LF_QUEUES_MAX - 1];
+	unsigned long job_timeout;
+
+	struct mutex reset_lock;
+	struct workqueue_struct *reset_wq;
+	struct work_struct event_work;
+	atomic_t resets;
+	bool wedged;
+
+	struct lf_manage *manage;
+	atomic64_t context_ids;
+
+	struct mutex directory_lock;
+	struct list_head published;
+	spinlock_t reap_lock;
+	struct list_head reap;
+	struct workqueue_struct *reap_wq;
+	struct work_struct reap_work;
+
+	struct mutex telemetry_lock;
+	struct lf_telemetry_block hwmon_start;
+};
+
+static inline struct lf_device *to_lf_device(struct drm_device *drm)
+{
+	return container_of(drm, struct lf_device, drm);
+}
+
+static inline u32 lf_read(struct lf_device *lf, u32 offset)
+{
+	return readl(lf->regs + offset);
+}
+
+static inline void lf_write(struct lf_device *lf, u32 offset, u32 value)
+{
+	writel(value, lf->regs + offset);
+}
+
+/* lf_drv.c */
+struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus, void __iomem *regs);
+int lf_device_start(struct lf_device *lf);
+void lf_device_remove(struct lf_device *lf);
+void lf_device_shutdown(struct lf_device *lf);
+
+/* lf_hw.c */
+int lf_hw_identify(struct lf_device *lf);
+int lf_hw_reset(struct lf_device *lf);
+int lf_hw_enable(struct lf_device *lf);
+bool lf_hw_healthy(struct lf_device *lf);
+void lf_hw_telemetry(struct lf_device *lf, struct lf_telemetry_block *block);
+
+/* lf_reset.c */
+int lf_reset_init(struct lf_device *lf);
+void lf_reset(struct lf_device *lf, struct lf_queue *queue, struct lf_request *guilty);
+void lf_reset_remove(struct lf_device *lf);
+
+/* lf_sysfs.c */
+extern const struct attribute_group *lf_sysfs_groups[];
+
+/* lf_hwmon.c */
+#if IS_ENABLED(CONFIG_HWMON)
+int lf_hwmon_register(struct lf_device *lf);
+#else
+static inline int lf_hwmon_register(struct lf_device *lf)
+{
+	return 0;
+}
+#endif
+
+/* lf_debugfs.c */
+#ifdef CONFIG_DEBUG_FS
+void lf_debugfs_register(struct lf_device *lf);
+#else
+static inline void lf_debugfs_register(struct lf_device *lf)
+{
+}
+#endif
+
+/* lf_pci.c and lf_platform.c */
+#ifdef CONFIG_PCI
+int lf_pci_register(void);
+void lf_pci_unregister(void);
+#else
+static inline int lf_pci_register(void)
+{
+	return 0;
+}
+
+static inline void lf_pci_unregister(void)
+{
+}
+#endif
+int lf_platform_register(void);
+void lf_platform_unregister(void);
+
+#endif

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The DRM driver: files, the table of ioctls, bringing a device up and down. The buses are lf_pci.c and
+ * lf_platform.c.
+ */
+#include <linux/cred.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include <drm/drm_accel.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_ioctl.h>
+#include <drm/drm_managed.h>
+#include <drm/lf_accel.h>
+
+#include "lf_context.h"
+#include "lf_device.h"
+#include "lf_directory.h"
+#include "lf_gem.h"
+#include "lf_manage.h"
+#include "lf_matrix.h"
+#include "lf_quota.h"
+#include "lf_sched.h"
+#include "lf_submit.h"
+#include "lf_telemetry.h"
+
+static unsigned int job_timeout_ms = 10000;
+module_param(job_timeout_ms, uint, 0444);
+MODULE_PARM_DESC(job_timeout_ms, "How long a job may run before it is ended, ms (default 10000)");
+
+static int lf_query_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_lf_query *args = data;
+	struct lf_device *lf = to_lf_device(drm);
+	const struct lf_limits *limits = &lf->limits;
+	struct drm_lf_device_info info = {
+		.hw_version = limits->version,
+		.features = limits->features,
+		.formats = limits->formats,
+		.queues = limits->queues - 1,
+		.job_commands = limits->job_commands,
+		.job_buffers = limits->job_buffers,
+		.job_matrices = limits->job_matrices,
+		.job_scratch_bytes = limits->job_scratch_bytes,
+		.job_syncs = limits->job_syncs,
+		.batch = limits->batch,
+		.matrices = limits->matrices,
+		.matrix_rows = limits->matrix_rows,
+		.matrix_cols = limits->matrix_cols,
+		.tiles = limits->tiles,
+		.tile_rows = limits->tile_rows,
+		.tile_cols = limits->tile_cols,
+		.tile_weights = limits->tile_weights,
+		.cell_bits = limits->cell_bits,
+		.adc_bits = limits->adc_bits,
+		.dac_bits = limits->dac_bits,
+		.buffer_bytes = limits->buffer_bytes,
+		.job_timeout_ms = jiffies_to_msecs(lf->job_timeout),
+	};
+
+	if (args->type != DRM_LF_QUERY_DEVICE)
+		return -EINVAL;
+	memcpy(info.preset, limits->preset, sizeof(info.preset));
+	strscpy_pad((char *)info.bus, lf->bus->name, sizeof(info.bus));
+	if (args->pointer &&
+	    copy_to_user(u64_to_user_ptr(args->pointer), &info,
+			 min_t(size_t, args->size, sizeof(info))))
+		return -EFAULT;
+	args->size = sizeof(info);
+	return 0;
+}
+
+/**
+ * lf_context_release() - free a context that neither a file nor a job uses
+ * @ref: its reference count
+ */
+void lf_context_release(struct kref *ref)
+{
+	kfree(container_of(ref, struct lf_context, ref));
+}
+
+static int lf_open(struct drm_device *drm, struct drm_file *file)
+{
+	struct lf_device *lf = to_lf_device(drm);
+	struct lf_context *context = kzalloc(sizeof(*context), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!context)
+		return -ENOMEM;
+	err = lf_sched_entity_init(lf, &context->entity);
+	if (err) {
+		kfree(context);
+		return err;
+	}
+	kref_init(&context->ref);
+	context->id = atomic64_inc_return(&lf->context_ids);
+	context->account = from_kuid(&init_user_ns, current_euid());
+	mutex_init(&context->submit_lock);
+	xa_init_flags(&context->matrices, XA_FLAGS_ALLOC1);
+	lf_sums_init(&context->sums);
+	file->driver_priv = context;
+	return 0;
+}
+
+static void lf_postclose(struct drm_device *drm, struct drm_file *file)
+{
+	struct lf_context *context = to_lf_context(file);
+
+	/* Cancels what is queued; what is on the ring ends by itself and holds what it needs. */
+	drm_sched_entity_fini(&context->entity);
+	lf_matrix_close_all(context);
+	lf_context_put(context);
+}
+
+static const struct drm_ioctl_desc lf_ioctls[] = {
+	DRM_IOCTL_DEF_DRV(LF_QUERY, lf_query_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_BO_CREATE, lf_bo_create_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_BO_INFO, lf_bo_info_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_MATRIX_CREATE, lf_matrix_create_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_MATRIX_OPEN, lf_matrix_open_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_MATRIX_INFO, lf_matrix_info_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_MATRIX_COMMIT, lf_matrix_commit_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_MATRIX_PUBLISH, lf_matrix_publish_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_MATRIX_UNLINK, lf_matrix_unlink_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_MATRIX_CLOSE, lf_matrix_close_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_MATRIX_LIST, lf_matrix_list_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_SUBMIT, lf_submit_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_TELEMETRY, lf_telemetry_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_QUOTA, lf_quota_ioctl, 0),
+};
+
+/*
+ * The DRM core pads a structure of an older program; one of a newer program it would cut off in silence, so what
+ * this kernel does not know is checked here.
+ */
+static int check_tail(unsigned int cmd, unsigned long arg)
+{
+	unsigned int nr = DRM_IOCTL_NR(cmd) - DRM_COMMAND_BASE;
+	size_t known, given = _IOC_SIZE(cmd);
+	int zero;
+
+	if (DRM_IOCTL_NR(cmd) < DRM_COMMAND_BASE || nr >= ARRAY_SIZE(lf_ioctls))
+		return 0;
+	known = _IOC_SIZE(lf_ioctls[nr].cmd);
+	if (given <= known)
+		return 0;
+	zero = check_zeroed_user((void __user *)arg + known, given - known);
+	if (zero < 0)
+		return zero;
+	return zero ? 0 : -E2BIG;
+}
+
+static long lf_unlocked_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return check_tail(cmd, arg) ?: drm_ioctl(file, cmd, arg);
+}
+
+#ifdef CONFIG_COMPAT
+static long lf_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return check_tail(cmd, arg) ?: drm_compat_ioctl(file, cmd, arg);
+}
+#endif
+
+static const struct file_operations lf_fops = {
+	.owner = THIS_MODULE,
+	.open = accel_open,
+	.release = drm_release,
+	.unlocked_ioctl = lf_unlocked_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl = lf_compat_ioctl,
+#endif
+	.poll = drm_poll,
+	.read = drm_read,
+	.llseek = noop_llseek,
+	.mmap = drm_gem_mmap,
+	.fop_flags = FOP_UNSIGNED_OFFSET,
+};
+
+static const struct drm_driver lf_driver = {
+	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_SYNCOBJ |
+			   DRIVER_SYNCOBJ_TIMELINE,
+	.open = lf_open,
+	.postclose = lf_postclose,
+	.gem_create_object = lf_gem_create_object,
+	.gem_prime_import_sg_table = lf_gem_import,
+	.ioctls = lf_ioctls,
+	.num_ioctls = ARRAY_SIZE(lf_ioctls),
+	.fops = &lf_fops,
+	.name = "lf_accel",
+	.desc = "LF-1 ReRAM crossbar accelerator",
+	.date = "20260101",
+	.major = 1,
+	.minor = 0,
+};
+
+/**
+ * lf_device_create() - allocate a device and find out what it is
+ * @dev: bus device, set up for DMA
+ * @bus: its bus
+ * @regs: the register block
+ *
+ * Return: the device, freed with the last file after @dev is unbound; ERR_PTR of -ENODEV, -EPROTO, -EINVAL, -ENOMEM.
+ */
+struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus, void __iomem *regs)
+{
+	struct lf_device *lf;
+	int err;
+
+	lf = devm_drm_dev_alloc(dev, &lf_driver, struct lf_device, drm);
+	if (IS_ERR(lf))
+		return lf;
+	lf->bus = bus;
+	lf->regs = regs;
+	lf->job_timeout = max(1UL, msecs_to_jiffies(job_timeout_ms));
+	err = lf_hw_identify(lf);
+	return err ? ERR_PTR(err) : lf;
+}
+
+static int start_queues(struct lf_device *lf)
+{
+	unsigned int i;
+	int err;
+
+	err = lf_hw_reset(lf);
+	for (i = 0; !err && i < lf->limits.queues; i++)
+		err = lf_queue_init(lf, i);
+	if (!err)
+		err = lf->bus->request_irqs(lf);
+	if (!err)
+		err = lf_hw_enable(lf);
+	if (err)
+		return dev_err_probe(lf->drm.dev, err, "the device does not start\n");
+	for (i = 0; i < lf->limits.queues; i++)
+		lf_queue_start(&lf->queues[i]);
+	return 0;
+}
+
+/**
+ * lf_device_start() - bring a device up and let userspace see it
+ * @lf: of lf_device_create(); the bus allows it DMA
+ *
+ * Return: 0 or a negative errno, then the device is stopped.
+ */
+int lf_device_start(struct lf_device *lf)
+{
+	struct device *dev = lf->drm.dev;
+	int err;
+
+	dev_set_drvdata(dev, lf);
+	err = drmm_mutex_init(&lf->drm, &lf->telemetry_lock);
+	if (!err)
+		err = lf_reset_init(lf);
+	if (!err)
+		err = lf_matrix_init(lf);
+	if (!err)
+		err = lf_directory_init(lf);
+	if (!err)
+		err = lf_manage_init(lf);
+	if (!err)
+		err = lf_sched_init(lf);
+	if (err)
+		return err;
+
+	err = start_queues(lf);
+	if (err)
+		goto stop;
+	err = lf_directory_load(lf);
+	if (err) {
+		dev_err_probe(dev, err, "the directory of the device cannot be read\n");
+		goto drop;
+	}
+	err = lf_hwmon_register(lf);
+	if (!err)
+		err = drm_dev_register(&lf->drm, 0);
+	if (err)
+		goto drop;
+	lf_debugfs_register(lf);
+	return 0;
+drop:
+	lf_directory_drop(lf);
+	lf_matrix_flush(lf);
+stop:
+	lf_reset_remove(lf);
+	return err;
+}
+
+/**
+ * lf_device_remove() - take a device down
+ * @lf: started device; it may have gone already
+ *
+ * Files may stay open; all they can still do is close.
+ */
+void lf_device_remove(struct lf_device *lf)
+{
+	lf_directory_drop(lf);
+	lf_matrix_flush(lf);
+	drm_dev_unplug(&lf->drm);
+	lf_reset_remove(lf);
+}
+
+/**
+ * lf_device_shutdown() - stop DMA before the machine goes down
+ * @lf: started device
+ */
+void lf_device_shutdown(struct lf_device *lf)
+{
+	drm_dev_unplug(&lf->drm);
+	lf_reset_remove(lf);
+}
+
+static int __init lf_module_init(void)
+{
+	int err;
+
+	err = lf_pci_register();
+	if (err)
+		return err;
+	err = lf_platform_register();
+	if (err)
+		lf_pci_unregister();
+	return err;
+}
+module_init(lf_module_init);
+
+static void __exit lf_module_exit(void)
+{
+	lf_platform_unregister();
+	lf_pci_unregister();
+}
+module_exit(lf_module_exit);
+
+MODULE_AUTHOR("LoRAFusion");
+MODULE_DESCRIPTION("LF-1 ReRAM crossbar accelerator");
+MODULE_LICENSE("GPL");

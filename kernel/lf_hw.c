@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Registers: what the device is, reset, enable, counters. No rings (lf_queue.c), no policy (lf_reset.c).
+ */
+#include <linux/cpumask.h>
+#include <linux/device.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/iopoll.h>
+#include <linux/log2.h>
+
+#include "lf_device.h"
+
+#define LF_POLL_US	     50
+#define LF_RESET_TIMEOUT_US  (5 * USEC_PER_SEC)
+#define LF_ENABLE_TIMEOUT_US (5 * USEC_PER_SEC)
+
+/* The driver's own bounds: a job's tables are one allocation, a ring holds what is worth queueing. */
+#define LF_RING_ENTRIES	     256u
+#define LF_JOB_COMMANDS	     1024u
+#define LF_JOB_BUFFERS	     256u
+#define LF_JOB_MATRICES	     256u
+#define LF_JOB_SYNCS	     64u
+
+/**
+ * lf_hw_identify() - check that this is an LF-1 that the driver can drive, and read its limits
+ * @lf: device with @regs mapped
+ *
+ * Return: 0, -ENODEV (another device), -EPROTO (another interface version), -EINVAL (registers make no sense).
+ */
+int lf_hw_identify(struct lf_device *lf)
+{
+	struct device *dev = lf->drm.dev;
+	struct lf_limits *limits = &lf->limits;
+	u32 magic = lf_read(lf, LF_REG_MAGIC);
+	u32 pages, queues;
+	unsigned int i;
+
+	if (magic != LF_MAGIC)
+		return dev_err_probe(dev, -ENODEV, "no LF-1 here: magic is %#x\n", magic);
+	limits->version = lf_read(lf, LF_REG_VERSION);
+	if (limits->version >> 16 != LF_HW_VERSION_MAJOR)
+		return dev_err_probe(dev, -EPROTO, "the device speaks version %u.%u, this driver %u.x\n",
+				     limits->version >> 16, limits->version & 0xffff,
+				     LF_HW_VERSION_MAJOR);
+
+	limits->features = lf_read(lf, LF_REG_FEATURES);
+	limits->formats = lf_read(lf, LF_REG_FORMATS);
+	limits->vectors = lf_read(lf, LF_REG_VECTORS);
+	queues = lf_read(lf, LF_REG_QUEUES);
+	/* One for management, and one for jobs for each processor that could submit. */
+	limits->queues = min3(queues, (u32)LF_QUEUES_MAX, 1 + num_online_cpus());
+	limits->ring_entries = min(lf_read(lf, LF_REG_QUEUE_ENTRIES), LF_RING_ENTRIES);
+	limits->job_commands = min(lf_read(lf, LF_REG_JOB_COMMANDS), LF_JOB_COMMANDS);
+	limits->job_buffers = min(lf_read(lf, LF_REG_JOB_BUFFERS), LF_JOB_BUFFERS);
+	limits->job_matrices = LF_JOB_MATRICES;
+	limits->job_scratch_bytes = lf_read(lf, LF_REG_JOB_SCRATCH);
+	limits->job_syncs = LF_JOB_SYNCS;
+	pages = lf_read(lf, LF_REG_BUFFER_PAGES);
+	limits->buffer_bytes = round_down((u64)pages * LF_PAGE_BYTES, PAGE_SIZE);
+	limits->batch = lf_read(lf, LF_REG_BATCH);
+	limits->matrices = lf_read(lf, LF_REG_MATRICES);
+	limits->matrix_rows = lf_read(lf, LF_REG_MATRIX_ROWS);
+	limits->matrix_cols = lf_read(lf, LF_REG_MATRIX_COLS);
+	limits->accounts = lf_read(lf, LF_REG_ACCOUNTS);
+	limits->tiles = lf_read(lf, LF_REG_TILES);
+	limits->tile_rows = lf_read(lf, LF_REG_TILE_ROWS);
+	limits->tile_cols = lf_read(lf, LF_REG_TILE_COLS);
+	limits->tile_weights = lf_read(lf, LF_REG_TILE_WEIGHTS);
+	limits->cell_bits = lf_read(lf, LF_REG_CELL_BITS);
+	limits->adc_bits = lf_read(lf, LF_REG_ADC_BITS);
+	limits->dac_bits = lf_read(lf, LF_REG_DAC_BITS);
+	for (i = 0; i < LF_PRESET_BYTES; i += 4)
+		*(__le32 *)&limits->preset[i] = cpu_to_le32(lf_read(lf, LF_REG_PRESET + i));
+	limits->preset[LF_PRESET_BYTES - 1] = 0;
+
+	if (queues < 2 || limits->ring_entries < 2 || !is_power_of_2(limits->ring_entries) ||
+	    !limits->job_commands || !limits->job_buffers || !limits->buffer_bytes ||
+	    !limits->batch || !limits->matrices || !limits->matrix_rows || !limits->matrix_cols)
+		return dev_err_probe(dev, -EINVAL, "the capability registers make no sense\n");
+	return 0;
+}
+
+/**
+ * lf_hw_reset() - end all jobs, disable all queues
+ * @lf: device
+ *
+ * Sleeps. Return: 0, -ETIMEDOUT, -ENODEV when the device does not answer at all.
+ */
+int lf_hw_reset(struct lf_device *lf)
+{
+	u32 control;
+	int err;
+
+	lf_write(lf, LF_REG_CONTROL, LF_CONTROL_RESET);
+	err = readl_poll_timeout(lf->regs + LF_REG_CONTROL, control,
+				 !(control & LF_CONTROL_RESET), LF_POLL_US, LF_RESET_TIMEOUT_US);
+	return err && control == U32_MAX ? -ENODEV : err;
+}
+
+/**
+ * lf_hw_enable() - make a device that was reset ready for its queues
+ * @lf: device
+ *
+ * Sleeps. Return: 0, -ETIMEDOUT, -EIO when the device says that it cannot work.
+ */
+int lf_hw_enable(struct lf_device *lf)
+{
+	u32 status;
+	int err;
+
+	lf_write(lf, LF_REG_CONTROL, LF_CONTROL_ENABLE);
+	err = readl_poll_timeout(lf->regs + LF_REG_STATUS, status,
+				 status & (LF_DEVICE_READY | LF_DEVICE_FATAL), LF_POLL_US,
+				 LF_ENABLE_TIMEOUT_US);
+	if (err)
+		return err;
+	if (status & LF_DEVICE_FATAL)
+		return -EIO;
+	lf_write(lf, LF_REG_IRQ_MASK, 0);
+	return 0;
+}
+
+/**
+ * lf_hw_healthy() - whether neither the device nor one of its queues is in fault
+ * @lf: device
+ *
+ * Return: true if all is well.
+ */
+bool lf_hw_healthy(struct lf_device *lf)
+{
+	unsigned int i;
+
+	if (lf_read(lf, LF_REG_STATUS) & LF_DEVICE_FATAL)
+		return false;
+	for (i = 0; i < lf->limits.queues; i++) {
+		if (lf_read(lf, LF_REG_QUEUE + LF_QUEUE_STRIDE * i + LF_QUEUE_STATE) &
+		    LF_QUEUE_FAULT)
+			return false;
+	}
+	return true;
+}
+
+/**
+ * lf_hw_telemetry() - read the device's totals, of one moment
+ * @lf: device
+ * @block: receives them
+ */
+void lf_hw_telemetry(struct lf_device *lf, struct lf_telemetry_block *block)
+{
+	__le64 *words = (__le64 *)block;
+	unsigned int i;
+
+	mutex_lock(&lf->telemetry_lock);
+	lf_write(lf, LF_REG_TELEMETRY_LATCH, 1);
+	for (i = 0; i < sizeof(*block) / sizeof(*words); i++)
+		words[i] = cpu_to_le64(lo_hi_readq(lf->regs + LF_REG_TELEMETRY + 8 * i));
+	mutex_unlock(&lf->telemetry_lock);
+}

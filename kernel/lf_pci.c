@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * LF-1 on PCI Express.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+
+#include "lf_device.h"
+
+/* Vector 0 for events, 1 + q for queue q: the device knows no other way, so all or MSI. */
+static int request_msix(struct lf_device *lf, struct pci_dev *pdev)
+{
+	int vectors = 1 + lf->limits.queues;
+	unsigned int i;
+	int err;
+
+	if (lf->limits.vectors < vectors)
+		return -ENOSPC;
+	err = pci_alloc_irq_vectors(pdev, vectors, vectors, PCI_IRQ_MSIX);
+	if (err < 0)
+		return err;
+	err = devm_request_irq(&pdev->dev, pci_irq_vector(pdev, 0), lf_event_irq, 0,
+			       "lf_accel-events", lf);
+	for (i = 0; !err && i < lf->limits.queues; i++)
+		err = devm_request_irq(&pdev->dev, pci_irq_vector(pdev, 1 + i), lf_queue_irq, 0,
+				       lf->queues[i].name, &lf->queues[i]);
+	return err;
+}
+
+static int request_irqs(struct lf_device *lf)
+{
+	struct pci_dev *pdev = to_pci_dev(lf->drm.dev);
+	int err;
+
+	if (!request_msix(lf, pdev))
+		return 0;
+	err = pci_alloc_irq_vectors(pdev, 1, 1, PCI_IRQ_MSI | PCI_IRQ_INTX);
+	if (err < 0)
+		return err;
+	return devm_request_irq(&pdev->dev, pci_irq_vector(pdev, 0), lf_shared_irq,
+				pdev->msi_enabled ? 0 : IRQF_SHARED, "lf_accel", lf);
+}
+
+static const struct lf_bus lf_pci_bus = {
+	.name = "pci",
+	.request_irqs = request_irqs,
+};
+
+static int lf_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct lf_device *lf;
+	int err;
+
+	err = pcim_enable_device(pdev);
+	if (err)
+		return err;
+	if (pci_resource_len(pdev, LF_PCI_REGISTER_BAR) < LF_REG_BYTES)
+		return dev_err_probe(&pdev->dev, -ENODEV, "the register window is too small\n");
+	err = pcim_iomap_regions(pdev, BIT(LF_PCI_REGISTER_BAR), "lf_accel");
+	if (err)
+		return err;
+	err = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
+	if (err)
+		return err;
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
+
+	lf = lf_device_create(&pdev->dev, &lf_pci_bus,
+			      pcim_iomap_table(pdev)[LF_PCI_REGISTER_BAR]);
+	if (IS_ERR(lf))
+		return PTR_ERR(lf);
+	pci_set_master(pdev);
+	return lf_device_start(lf);
+}
+
+static void lf_pci_remove(struct pci_dev *pdev)
+{
+	lf_device_remove(pci_get_drvdata(pdev));
+}
+
+static void lf_pci_shutdown(struct pci_dev *pdev)
+{
+	lf_device_shutdown(pci_get_drvdata(pdev));
+}
+
+static const struct pci_device_id lf_pci_ids[] = {
+	{ PCI_DEVICE(LF_PCI_VENDOR_ID, LF_PCI_DEVICE_ID) },
+	{}
+};
+MODULE_DEVICE_TABLE(pci, lf_pci_ids);
+
+static struct pci_driver lf_pci_driver = {
+	.name = "lf_accel",
+	.id_table = lf_pci_ids,
+	.probe = lf_pci_probe,
+	.remove = lf_pci_remove,
+	.shutdown = lf_pci_shutdown,
+	.dev_groups = lf_sysfs_groups,
+};
+
+/**
+ * lf_pci_register() - drive devices on PCI
+ *
+ * Return: 0 or a negative errno.
+ */
+int lf_pci_register(void)
+{
+	return pci_register_driver(&lf_pci_driver);
+}
+
+/**
+ * lf_pci_unregister() - the end of lf_pci_register()
+ */
+void lf_pci_unregister(void)
+{
+	pci_unregister_driver(&lf_pci_driver);
+}

@@ -49,6 +49,10 @@ lint:					## style and static checks
 format:					## bring C files into the style that lint asks for
 	scripts/lint.sh $(BUILD) reformat
 
+docs:					## HTML and man pages, in build/docs
+	scripts/setup.sh kernel docs
+	PATH=/usr/bin:$$PATH scripts/docs/build.sh $(BUILD)/docs
+
 setup:					## install what the rest needs
 	scripts/setup.sh
 

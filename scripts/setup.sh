@@ -22,7 +22,7 @@ test='python3'
 lint='clang-format clang-tidy cppcheck sparse shellcheck pyflakes3 git'
 # shellcheck disable=SC2034
 golden='python3-torch python3-numpy'
-docs='python3 man-db'
+docs='python3-sphinx python3-myst-parser'
 
 missing_of() {
 	for package; do

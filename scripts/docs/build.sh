@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Turn README.md, Documentation/ and the kernel-doc comments of the public headers into HTML, and
+# those comments into man pages of section 3.
+#
+#   scripts/docs/build.sh OUTPUT-FOLDER
+set -eu
+
+repository=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$1"
+output=$(cd "$1" && pwd)
+cd "$repository"
+kernel_doc=$(find /usr/src/linux-headers-6.12.*-common/scripts/kernel-doc 2>/dev/null | sort -V | tail -1)
+[ -n "$kernel_doc" ] || { echo 'docs: no scripts/kernel-doc: run make setup' >&2; exit 1; }
+
+source=$output/source
+rm -rf "$source" "$output/man" && mkdir -p "$source/api" "$output/man/man3"
+if [ -d Documentation ]; then cp -R Documentation/. "$source/"; fi
+if [ -e README.md ]; then cp README.md "$source/README.md"; fi
+
+for header in uapi/*/*.h runtime/include/lf/*.h qemu-device/model/xbar.h; do
+	[ -e "$header" ] || continue
+	page=$source/api/$(echo "$header" | tr / - | sed 's/\.h$//').rst
+	title="\`\`$header\`\`"
+	{
+		echo "$title"
+		echo "$title" | sed 's/./=/g'
+		echo
+		"$kernel_doc" -rst "$header"
+	} >"$page"
+	"$kernel_doc" -man "$header" 2>/dev/null | (cd "$output/man/man3" &&
+		awk -F '"' '/^\.TH / {
+				name = $2 == "Kernel API" ? $4 : $2
+				sub(/.* /, "", name)
+				file = name ".3"
+				print ".TH \"" name "\" 3 \"\" \"LoRAFusion\" \"liblf\"" > file
+				next
+			}
+			file { print > file }') || true
+done
+
+if [ ! -e "$source/index.md" ] && [ ! -e "$source/index.rst" ]; then
+	{
+		printf '# LoRAFusion\n\n```{toctree}\n:maxdepth: 2\n:glob:\n\n'
+		[ ! -e README.md ] || echo README
+		printf '*\n*/*\n```\n'
+	} >"$source/index.md"
+fi
+
+sphinx-build -q -b html -c scripts/docs "$source" "$output/html"
+for page in Documentation/man/*.[1-8]; do
+	[ -e "$page" ] || continue
+	section=$output/man/man${page##*.}
+	mkdir -p "$section" && cp "$page" "$section/"
+done
+echo "docs: $output/html/index.html, man pages in $output/man"

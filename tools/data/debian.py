@@ -145,7 +145,7 @@ def dump(options=()):
 
 
 class PrivateLists:
-    """A list directory of our own beside the system's.
+    """A list directory of our own beside the system's, for long descriptions only.
 
     Sources, keys and proxies are the system's own configuration; only where lists
     are kept and which of them are wanted differ. No privilege is needed and the
@@ -160,10 +160,11 @@ class PrivateLists:
         return ["-o", "Dir::State::Lists=%s/lists" % self.directory,
                 "-o", "Dir::Cache=%s/cache" % self.directory,
                 "-o", "Acquire::Languages=en",
+                "-o", "Acquire::IndexTargets::deb::Packages::DefaultEnabled=false",
                 "-o", "Acquire::IndexTargets::deb::Translations::DefaultEnabled=true"]
 
     def update(self):
-        """Fetch package and translation lists of the system's sources."""
+        """Fetch the translation lists of the system's sources."""
         for name in ("lists/partial", "cache/archives/partial"):
             os.makedirs(os.path.join(self.directory, name), exist_ok=True)
         run(["apt-get", "update", "-q", *self.options()])

@@ -7,7 +7,7 @@ import manifest
 import taxonomy
 
 
-def of_task(task, drawn, files, packages, found, texts):
+def of_task(task, drawn, packages, found, texts):
     """The index entry of a task.
 
     majority is the share of the most frequent label in the split that results are
@@ -20,10 +20,10 @@ def of_task(task, drawn, files, packages, found, texts):
     seen = {texts[name] for name in drawn["train"]}
     splits = {}
     for part, names in drawn.items():
-        splits[part] = dict(files[part],
-                            sources=len({packages[name].source for name in names}),
-                            distinct_texts=len({texts[name] for name in names}),
-                            labels={label: counts[part][label] for label in task.labels})
+        splits[part] = {"examples": len(names),
+                        "sources": len({packages[name].source for name in names}),
+                        "distinct_texts": len({texts[name] for name in names}),
+                        "labels": {label: counts[part][label] for label in task.labels}}
     total = len(drawn[measured])
     return {"name": task.name, "kind": task.kind, "labels": task.labels, "splits": splits,
             "measured_on": measured,

@@ -13,17 +13,30 @@
 
 #define PAGE_ENTRIES 32
 
+/*
+ * Reads at most @count entries of the directory from *@first on; *@first becomes where to go on, 0 at the end.
+ * Return: entries read or negative errno.
+ */
 static int list_entries(struct inproc *inproc, struct lf_matrix_info *entries, uint32_t count,
-			uint32_t first, uint64_t *written)
+			uint32_t *first)
 {
-	const struct lf_command command = {
+	struct lf_command command = {
 		.opcode = LF_OP_LIST,
-		.count = count,
-		.first = first,
+		.count =
+			count < inproc->device.info.matrices ? count : inproc->device.info.matrices,
+		.first = *first,
 		.output = {.space = LF_SPACE_BUFFER, .buffer = 1, .stride = sizeof(*entries)},
 	};
+	uint64_t written;
+	int err = inproc_manage(inproc, &command, NULL, 0, entries,
+				command.count * sizeof(*entries), &written);
 
-	return inproc_manage(inproc, &command, NULL, 0, entries, count * sizeof(*entries), written);
+	if (err)
+		return err;
+	*first = written == command.count ? entries[written - 1].index + 1 : 0;
+	if (*first == inproc->device.info.matrices)
+		*first = 0;
+	return (int)written;
 }
 
 /* Finds an entry of the directory by its identifier or, where @name is given, by its name. */
@@ -32,14 +45,13 @@ static int find_entry(struct inproc *inproc, uint32_t matrix, const char *name,
 {
 	struct lf_matrix_info page[PAGE_ENTRIES];
 	uint32_t first = 0;
-	uint64_t written;
 
 	do {
-		int err = list_entries(inproc, page, PAGE_ENTRIES, first, &written);
+		int count = list_entries(inproc, page, PAGE_ENTRIES, &first);
 
-		if (err)
-			return err;
-		for (uint64_t i = 0; i < written; i++) {
+		if (count < 0)
+			return count;
+		for (int i = 0; i < count; i++) {
 			bool found = name ? page[i].state == LF_MATRIX_PUBLISHED &&
 						     !strcmp((char *)page[i].publication.name, name)
 					  : page[i].matrix == matrix;
@@ -48,9 +60,8 @@ static int find_entry(struct inproc *inproc, uint32_t matrix, const char *name,
 				*entry = page[i];
 				return 0;
 			}
-			first = page[i].index + 1;
 		}
-	} while (written == PAGE_ENTRIES);
+	} while (first);
 	return -ENOENT;
 }
 
@@ -299,23 +310,19 @@ int inproc_matrix_list(struct lf_device *device, struct lf_matrix_info *entries,
 		       uint32_t *first, struct lf_error *error)
 {
 	struct inproc *inproc = to_inproc(device);
-	uint64_t written;
 	int kept = 0;
-	int err;
+	int read;
 
 	pthread_mutex_lock(&inproc->references_lock);
-	err = list_entries(inproc, entries, count, *first, &written);
-	if (!err) {
-		*first = written == count ? entries[count - 1].index + 1 : 0;
-		for (uint64_t i = 0; i < written; i++) {
-			if (entries[i].state == LF_MATRIX_PUBLISHED &&
-			    !is_hidden(inproc, entries[i].matrix) && may_read(inproc, &entries[i]))
-				entries[kept++] = entries[i];
-		}
+	read = list_entries(inproc, entries, count, first);
+	for (int i = 0; i < read; i++) {
+		if (entries[i].state == LF_MATRIX_PUBLISHED &&
+		    !is_hidden(inproc, entries[i].matrix) && may_read(inproc, &entries[i]))
+			entries[kept++] = entries[i];
 	}
 	pthread_mutex_unlock(&inproc->references_lock);
-	if (err)
-		return lf_error_set(error, err, "matrix list: %s", strerror(-err));
+	if (read < 0)
+		return lf_error_set(error, read, "matrix list: %s", strerror(-read));
 	return kept;
 }
 

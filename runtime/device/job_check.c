@@ -4,7 +4,7 @@
  * state of matrices): what is here is what the library can say better, since it knows names and sizes.
  */
 #include <errno.h>
-#include <string.h>
+#include <float.h>
 
 #include "runtime/device/job_check.h"
 
@@ -111,26 +111,23 @@ static int check_operand(struct lf_job *job, uint16_t opcode, const struct lf_vi
 	return 0;
 }
 
-static int check_matrix(struct lf_job *job, uint16_t opcode, const struct lf_matrix *matrix,
-			bool committed)
+static int check_matrix(struct lf_job *job, uint16_t opcode, const struct lf_matrix *matrix)
 {
 	if (!matrix)
 		return refuse(job, opcode, "matrix", "is missing");
 	if (matrix->device != job->device)
 		return refuse(job, opcode, "matrix", "is on another device");
-	if (matrix->committed != committed)
-		return refuse(job, opcode, "matrix",
-			      committed ? "is not committed" : "is committed already");
+	if (opcode == LF_OP_PROGRAM && matrix->committed)
+		return refuse(job, opcode, "matrix", "is committed already");
+	if ((opcode == LF_OP_MVM || opcode == LF_OP_CALIBRATE) && !matrix->committed)
+		return refuse(job, opcode, "matrix", "is not committed");
 	return 0;
 }
 
-/* Finite and above zero, told from the bits so that no rounding mode or flag matters. */
+/* The device quantises by 1 / scale, so that must be a number too. */
 static bool is_scale(float scale)
 {
-	uint32_t bits;
-
-	memcpy(&bits, &scale, sizeof(bits));
-	return bits && bits < 0x7f800000;
+	return scale > 0.0f && scale <= FLT_MAX && 1.0f / scale <= FLT_MAX;
 }
 
 static int check_mvm_flags(struct lf_job *job, const struct lf_mvm *mvm)
@@ -145,7 +142,10 @@ static int check_mvm_flags(struct lf_job *job, const struct lf_mvm *mvm)
 		return refuse(job, LF_OP_MVM, "flags", "asks for int8 input without a fixed scale");
 	if (fixed != is_scale(mvm->fixed_scale) || (!fixed && mvm->fixed_scale != 0.0f))
 		return refuse(job, LF_OP_MVM, "fixed_scale",
-			      fixed ? "must be finite and above 0" : "is set without its flag");
+			      fixed ? "and its inverse must be finite and above 0"
+				    : "is set without its flag");
+	if (int8 && mvm->matrix->format != LF_FORMAT_INT8)
+		return refuse(job, LF_OP_MVM, "flags", "asks for int8 input of an fp32 matrix");
 	if (int8 && mvm->factor.space)
 		return refuse(job, LF_OP_MVM, "factor", "cannot act on int8 input");
 	if (int8 && transpose && mvm->scale.space)
@@ -166,7 +166,7 @@ int lf_job_check_mvm(struct lf_job *job, const struct lf_mvm *mvm)
 	uint32_t inputs, outputs;
 	int err;
 
-	err = check_matrix(job, LF_OP_MVM, matrix, true);
+	err = check_matrix(job, LF_OP_MVM, matrix);
 	if (err)
 		return err;
 	err = check_mvm_flags(job, mvm);
@@ -246,21 +246,21 @@ int lf_job_check_rows(struct lf_job *job, uint16_t opcode, const struct lf_matri
 		      uint32_t first, uint32_t count, const struct lf_view *view, size_t *row_bytes)
 {
 	bool samples = opcode == LF_OP_CALIBRATE;
-	uint32_t limit = job->device->info.batch;
+	uint32_t limit;
 	struct operand_rule rule = {
 		.name = opcode == LF_OP_READ ? "output" : "input",
 		.required = true,
 		.vectors = count,
 	};
-	int err = check_matrix(job, opcode, matrix, opcode != LF_OP_PROGRAM);
+	int err = check_matrix(job, opcode, matrix);
 
 	if (err)
 		return err;
-	if (!samples) {
-		if (first >= matrix->rows)
-			return refuse_range(job, opcode, "first", first, 0, matrix->rows - 1);
-		limit = limit < matrix->rows - first ? limit : matrix->rows - first;
-	}
+	if (!samples && first >= matrix->rows)
+		return refuse_range(job, opcode, "first", first, 0, matrix->rows - 1);
+	if (opcode == LF_OP_PROGRAM && view->space == LF_VIEW_SCRATCH)
+		return refuse(job, opcode, "input", "must be in a buffer");
+	limit = samples ? job->device->info.batch : matrix->rows - first;
 	if (!count || count > limit)
 		return refuse_range(job, opcode, "count", count, 1, limit);
 	rule.element_bytes = samples || matrix->format == LF_FORMAT_FP32 ? 4 : 1;

@@ -176,7 +176,6 @@ void lf_matrix_close(struct lf_matrix *matrix)
 int lf_matrix_program(struct lf_matrix *matrix, uint32_t first, uint32_t rows, const void *weights,
 		      struct lf_counters *counters, struct lf_error *error)
 {
-	const struct lf_device_info *info = &matrix->device->info;
 	size_t row_bytes = matrix->cols * weight_bytes(matrix->format);
 	struct lf_buffer *buffer = NULL;
 	struct lf_job *job = NULL;
@@ -191,7 +190,6 @@ int lf_matrix_program(struct lf_matrix *matrix, uint32_t first, uint32_t rows, c
 				    first, matrix->rows);
 	chunk = PROGRAM_CHUNK_BYTES / row_bytes;
 	chunk = chunk ? chunk : 1;
-	chunk = chunk < info->batch ? chunk : info->batch;
 	chunk = chunk < rows ? chunk : rows;
 
 	err = lf_buffer_create(matrix->device, chunk * row_bytes, &buffer, error);

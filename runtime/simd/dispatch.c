@@ -78,7 +78,7 @@ int lf_simd_choose(const char *name, enum lf_simd_isa *isa, struct lf_error *err
 
 int lf_simd_ops_choose(const char *name, const struct lf_simd_ops **ops, struct lf_error *error)
 {
-	enum lf_simd_isa isa;
+	enum lf_simd_isa isa = LF_SIMD_SCALAR;
 	int status = lf_simd_choose(name, &isa, error);
 
 	if (!status)

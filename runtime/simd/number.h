@@ -44,7 +44,7 @@ static inline float number_root(float value)
 }
 
 /*
- * Natural logarithm of a finite @value >= 1, to 1e-13: value = m * 2^e with m in sqrt(1/2) ..
+ * Natural logarithm of a finite @value >= 1, to 1e-13, and of NaN, which it is: value = m * 2^e with m in sqrt(1/2) ..
  * sqrt(2), and log m = 2 artanh((m - 1) / (m + 1)) as an odd series.
  */
 static inline double number_log(double value)
@@ -54,6 +54,8 @@ static inline double number_log(double value)
 	int64_t exponent;
 	uint64_t bits;
 
+	if (value != value)
+		return value;
 	memcpy(&bits, &value, sizeof(bits));
 	/* Adding the gap between sqrt(1/2) and 1 carries into the exponent from sqrt(2) on. */
 	exponent = (int64_t)((bits + 0x00095f619980c433) >> 52) - 1023;

@@ -17,12 +17,14 @@
  * @run: runs it on data of size @n and returns how many floats of @out are its results
  * @reference: the same results in double, in the same order
  * @bound: largest allowed |result - reference| / max(1, |reference|)
+ * @bits: hash, FNV-1a over 32-bit words, of the results of all sizes, the same for every compiler and processor
  */
 struct simd_case {
 	const char *name;
 	size_t (*run)(const struct lf_simd_ops *ops, size_t n, float *out);
 	void (*reference)(size_t n, double *out);
 	double bound;
+	uint64_t bits;
 };
 
 extern const struct simd_case simd_cases[];

@@ -86,6 +86,33 @@ START_TEST(scalar_is_near_double)
 }
 END_TEST
 
+/*
+ * The hashes were made by the scalar kernels on x86-64. Elsewhere this shows what no comparison
+ * within one build can: a compiler that fuses a product into a sum, or reorders one.
+ */
+START_TEST(scalar_bits_are_those_of_any_machine)
+{
+	const struct simd_case *test = &simd_cases[_i];
+	float *out = malloc(SIMD_CASE_OUTPUTS * sizeof(*out));
+	uint64_t hash = 0xcbf29ce484222325;
+
+	FOR_SIZES(n)
+	{
+		size_t outputs = run_case(test, LF_SIMD_SCALAR, n, out);
+
+		for (size_t i = 0; i < outputs; i++) {
+			uint32_t bits;
+
+			memcpy(&bits, &out[i], sizeof(bits));
+			hash = (hash ^ bits) * 0x100000001b3;
+		}
+	}
+	ck_assert_msg(hash == test->bits, "%s: hash 0x%016llx, expected 0x%016llx", test->name,
+		      (unsigned long long)hash, (unsigned long long)test->bits);
+	free(out);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("simd");
@@ -95,6 +122,7 @@ int main(void)
 
 	tcase_set_timeout(tests, 300);
 	tcase_add_loop_test(tests, every_set_gives_the_scalar_bits, 0, (int)simd_case_count);
+	tcase_add_loop_test(tests, scalar_bits_are_those_of_any_machine, 0, (int)simd_case_count);
 	tcase_add_loop_test(tests, scalar_is_near_double, 0, (int)simd_case_count);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

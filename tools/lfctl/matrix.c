@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/* lfctl matrix list and info. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tools/lfctl/command.h"
+#include "tools/lfctl/output.h"
+
+static const struct option_spec common_specs[] = {COMMON_OPTIONS};
+static const struct common common_defaults;
+
+static const char *format_name(uint8_t format)
+{
+	return format == LF_FORMAT_INT8 ? "int8" : format == LF_FORMAT_FP32 ? "fp32" : "unknown";
+}
+
+static json_t *matrix_row(const struct lf_matrix_info *info)
+{
+	char mode[8];
+
+	snprintf(mode, sizeof(mode), "%04o", info->publication.mode);
+	return json_pack("{s:s, s:i, s:i, s:s, s:i, s:i, s:s, s:I, s:i}", "name",
+			 (const char *)info->publication.name, "rows", (int)info->rows, "cols",
+			 (int)info->cols, "format", format_name(info->format), "tiles",
+			 (int)(info->tile_rows * info->tile_cols), "owner",
+			 (int)info->publication.owner, "mode", mode, "cells",
+			 (json_int_t)info->cells, "wear_max", (int)info->wear_max);
+}
+
+static int list(const void *values, char **operands, json_t *result, struct lf_error *error)
+{
+	const struct common *common = values;
+	json_t *rows = json_array();
+	struct lf_matrix_info *matrices;
+	struct lf_device *device;
+	uint32_t count;
+	int ret;
+
+	(void)operands;
+	json_object_set_new(result, "matrices", rows);
+	ret = lf_device_open(common->device, &device, error);
+	if (ret)
+		return ret;
+	ret = lf_matrix_list(device, &matrices, &count, error);
+	if (!ret) {
+		for (uint32_t at = 0; at < count; at++)
+			json_array_append_new(rows, matrix_row(&matrices[at]));
+		free(matrices);
+	}
+	lf_device_close(device);
+	return ret;
+}
+
+static int info(const void *values, char **operands, json_t *result, struct lf_error *error)
+{
+	const struct common *common = values;
+	struct lf_matrix_info info;
+	struct lf_matrix *matrix;
+	struct lf_device *device;
+	int ret;
+
+	ret = lf_device_open(common->device, &device, error);
+	if (ret)
+		return ret;
+	ret = lf_matrix_open(device, operands[0], &matrix, error);
+	if (!ret) {
+		ret = lf_matrix_info(matrix, &info, error);
+		lf_matrix_close(matrix);
+	}
+	if (!ret)
+		json_object_set_new(result, "matrix", matrix_row(&info));
+	lf_device_close(device);
+	return ret;
+}
+
+const struct command matrix_commands[] = {
+	{"matrix", "list", NULL, "matrices that are published on a device", common_specs,
+	 sizeof(struct common), &common_defaults, list},
+	{"matrix", "info", "NAME", "one matrix", common_specs, sizeof(struct common),
+	 &common_defaults, info},
+	{0},
+};

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/* Writing results; see output.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/lfctl/output.h"
+
+#define AJ_A_PJ 1000000
+
+static const char *const component_names[LF_ENERGY_COMPONENTS] = {
+	[LF_ENERGY_ARRAY] = "array",	 [LF_ENERGY_DAC] = "dac",
+	[LF_ENERGY_ADC] = "adc",	 [LF_ENERGY_DIGITAL] = "digital",
+	[LF_ENERGY_PROGRAM] = "program", [LF_ENERGY_STATIC] = "static",
+};
+
+json_t *output_energy(const struct lf_counters *counters)
+{
+	json_t *energy = json_object();
+	double total = 0.0;
+
+	for (int component = 0; component < LF_ENERGY_COMPONENTS; component++) {
+		double picojoules = (double)counters->energy_pj[component] +
+				    (double)counters->energy_sub_aj[component] / AJ_A_PJ;
+
+		json_object_set_new(energy, component_names[component], json_real(picojoules));
+		total += picojoules;
+	}
+	json_object_set_new(energy, "total", json_real(total));
+	return energy;
+}
+
+json_t *output_counters(const struct lf_counters *counters)
+{
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "energy_pj",
+			 output_energy(counters), "busy_ns", (json_int_t)counters->busy_ns, "jobs",
+			 (json_int_t)counters->jobs, "mvm_count", (json_int_t)counters->mvm_count,
+			 "mac_count", (json_int_t)counters->mac_count, "conversions",
+			 (json_int_t)counters->conversions, "clips", (json_int_t)counters->clips,
+			 "cells_written", (json_int_t)counters->cells_written, "cells_erased",
+			 (json_int_t)counters->cells_erased, "verify_retries",
+			 (json_int_t)counters->verify_retries, "host_bytes",
+			 (json_int_t)counters->host_bytes);
+}
+
+json_t *output_device(const struct lf_device_info *info)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "kind",
+			 info->kind, "bus", info->bus, "path", info->path, "preset", info->preset,
+			 "tiles", (int)info->tiles, "tile_rows", (int)info->tile_rows, "tile_cols",
+			 (int)info->tile_cols, "tile_weights", (int)info->tile_weights, "cell_bits",
+			 (int)info->cell_bits, "adc_bits", (int)info->adc_bits, "dac_bits",
+			 (int)info->dac_bits);
+}
+
+void counters_subtract(struct lf_counters *later, const struct lf_counters *earlier)
+{
+	for (int component = 0; component < LF_ENERGY_COMPONENTS; component++) {
+		later->energy_pj[component] -= earlier->energy_pj[component];
+		if (later->energy_sub_aj[component] < earlier->energy_sub_aj[component]) {
+			later->energy_sub_aj[component] += AJ_A_PJ;
+			later->energy_pj[component]--;
+		}
+		later->energy_sub_aj[component] -= earlier->energy_sub_aj[component];
+	}
+	later->busy_ns -= earlier->busy_ns;
+	later->jobs -= earlier->jobs;
+	later->mvm_count -= earlier->mvm_count;
+	later->mac_count -= earlier->mac_count;
+	later->conversions -= earlier->conversions;
+	later->clips -= earlier->clips;
+	later->cells_written -= earlier->cells_written;
+	later->cells_erased -= earlier->cells_erased;
+	later->verify_retries -= earlier->verify_retries;
+	later->host_bytes -= earlier->host_bytes;
+}
+
+int output_json(const json_t *object)
+{
+	int ret = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+
+	if (!ret)
+		ret = putchar('\n') == EOF;
+	return ret || fflush(stdout) ? -1 : 0;
+}
+
+/* A value in a cell of text. */
+static void scalar_text(const json_t *value, char *text, size_t bytes)
+{
+	size_t used = 0;
+	json_t *element;
+	size_t at;
+
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		snprintf(text, bytes, "%s", json_string_value(value));
+		break;
+	case JSON_INTEGER:
+		snprintf(text, bytes, "%lld", (long long)json_integer_value(value));
+		break;
+	case JSON_REAL:
+		snprintf(text, bytes, "%.6g", json_real_value(value));
+		break;
+	case JSON_ARRAY:
+		text[0] = '\0';
+		json_array_foreach(value, at, element)
+		{
+			char part[64];
+
+			scalar_text(element, part, sizeof(part));
+			used += (size_t)snprintf(text + used, used < bytes ? bytes - used : 0,
+						 "%s%s", at ? ", " : "", part);
+			if (used >= bytes)
+				break;
+		}
+		break;
+	default:
+		snprintf(text, bytes, "%s",
+			 json_is_true(value)	? "yes"
+			 : json_is_false(value) ? "no"
+						: "-");
+	}
+}
+
+static int column_width(const json_t *rows, const char *key)
+{
+	int width = (int)strlen(key);
+	char text[256];
+	json_t *row;
+	size_t at;
+
+	json_array_foreach(rows, at, row)
+	{
+		scalar_text(json_object_get(row, key), text, sizeof(text));
+		if ((int)strlen(text) > width)
+			width = (int)strlen(text);
+	}
+	return width;
+}
+
+static void table_text(const json_t *rows)
+{
+	json_t *first = json_array_get(rows, 0), *row, *value;
+	const char *key;
+	char text[256];
+	size_t at;
+
+	if (!first) {
+		printf("(none)\n");
+		return;
+	}
+	json_object_foreach(first, key, value) printf("%-*s  ", column_width(rows, key), key);
+	printf("\n");
+	json_array_foreach(rows, at, row)
+	{
+		json_object_foreach(first, key, value)
+		{
+			scalar_text(json_object_get(row, key), text, sizeof(text));
+			printf("%-*s  ", column_width(rows, key), text);
+		}
+		printf("\n");
+	}
+}
+
+static void object_text(const json_t *object, const char *prefix)
+{
+	char name[128], text[256];
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)object, key, value)
+	{
+		snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? "." : "", key);
+		if (json_is_object(value)) {
+			object_text(value, name);
+		} else if (json_is_array(value) &&
+			   (!json_array_size(value) || json_is_object(json_array_get(value, 0)))) {
+			table_text(value);
+		} else {
+			scalar_text(value, text, sizeof(text));
+			printf("%-36s %s\n", name, text);
+		}
+	}
+}
+
+void output_text(const json_t *object)
+{
+	json_t *shown = json_copy((json_t *)object);
+
+	json_object_del(shown, "schema_version");
+	object_text(shown, "");
+	json_decref(shown);
+}

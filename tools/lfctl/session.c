@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/* Opening what training and evaluating need; see session.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/lfctl/session.h"
+
+/* Learning rate of a linear head; it is a convex problem and Adam is not picky. */
+#define LINEAR_RATE 0.01
+
+static int task_file(const struct session_options *options, const char *file, char *path,
+		     size_t bytes, struct lf_error *error)
+{
+	if ((size_t)snprintf(path, bytes, "%s/%s", options->task, file) >= bytes)
+		return lf_error_set(error, -ENAMETOOLONG, "--task: path too long");
+	return 0;
+}
+
+static int read_examples(struct session *session, const struct session_options *options,
+			 const char *file, uint32_t tokens, uint32_t limit,
+			 struct lf_examples *examples, struct lf_error *error)
+{
+	struct lf_dataset *dataset;
+	char path[1024];
+	int ret;
+
+	ret = task_file(options, file, path, sizeof(path), error);
+	if (!ret)
+		ret = lf_dataset_read(&dataset, path, session->labels, error);
+	if (ret)
+		return ret;
+	ret = lf_examples_create(dataset, session->tokenizer, tokens, limit, examples, error);
+	lf_dataset_free(dataset);
+	return ret ? lf_error_prefix(error, ret, "%s", path) : 0;
+}
+
+static int read_task(struct session *session, const struct session_options *options,
+		     const struct recipe *recipe, struct lf_error *error)
+{
+	uint32_t tokens = (uint32_t)recipe->tokens;
+	char path[1024];
+	int ret;
+
+	ret = task_file(options, "labels.json", path, sizeof(path), error);
+	if (!ret)
+		ret = lf_label_set_read(&session->labels, path, error);
+	if (!ret)
+		ret = lf_tokenizer_open(&session->tokenizer, options->model, error);
+	if (!ret && options->training)
+		ret = read_examples(session, options, "train.jsonl", tokens, 0, &session->train,
+				    error);
+	if (!ret)
+		ret = read_examples(session, options, "test.jsonl", tokens, options->test_limit,
+				    &session->test, error);
+	return ret;
+}
+
+int session_open(struct session *session, const struct session_options *options,
+		 const struct recipe *recipe, struct lf_error *error)
+{
+	struct lf_encoder_options encoder = {.directory = options->model,
+					     .name = options->name,
+					     .batch_sequences = options->batch,
+					     .sequence_tokens = (uint32_t)recipe->tokens,
+					     .threads = options->threads,
+					     .simd = options->simd};
+	int ret;
+
+	*session = (struct session){0};
+	if (!options->model || !options->task)
+		return lf_error_set(error, -EINVAL, "--%s is missing",
+				    options->model ? "task" : "model");
+	if (!strcmp(recipe->method, "lorafusion")) {
+		if (!options->pool)
+			return lf_error_set(error, -EINVAL, "--pool is missing");
+		ret = lf_pool_modules_find(options->pool, (uint32_t)recipe->modules,
+					   recipe->pool_seed, &session->modules, error);
+		if (ret)
+			return ret;
+	}
+	ret = read_task(session, options, recipe, error);
+	if (!ret)
+		ret = lf_device_open(options->device, &session->device, error);
+	if (!ret)
+		ret = lf_encoder_open(session->device, &encoder, &session->encoder, error);
+	if (!ret && session->modules.count)
+		ret = lf_pool_open(session->encoder, &session->modules, &session->pool, error);
+	if (!ret)
+		ret = lf_head_cosine(session->encoder, session->tokenizer, session->labels,
+				     recipe->temperature, &session->zero_shot, error);
+	if (ret)
+		session_close(session);
+	return ret;
+}
+
+int session_method(struct session *session, const struct recipe *recipe,
+		   const struct lf_lorafusion_options *rates, double lora_rate,
+		   struct lf_error *error)
+{
+	struct lf_lora_options lora = {
+		.rank = (uint32_t)recipe->rank, .alpha = recipe->alpha, .rate = lora_rate};
+	struct lf_lorafusion_options fusion = *rates;
+	int ret = 0;
+
+	if (!strcmp(recipe->head, "linear"))
+		ret = lf_head_linear(session->encoder, lf_head_classes(session->zero_shot),
+				     LINEAR_RATE, &session->linear, error);
+	if (ret || !strcmp(recipe->method, "head"))
+		return ret;
+	if (!strcmp(recipe->method, "lora")) {
+		ret = recipe_targets(recipe, &lora.targets, error);
+		return ret ? ret : lf_lora_create(session->encoder, &lora, &session->method, error);
+	}
+	fusion.merge = strcmp(recipe->merge, "product") ? LF_MERGE_SUM : LF_MERGE_PRODUCT;
+	return lf_lorafusion_create(session->encoder, session->pool, &fusion, &session->method,
+				    error);
+}
+
+struct lf_head *session_head(const struct session *session)
+{
+	return session->linear ? session->linear : session->zero_shot;
+}
+
+void session_close(struct session *session)
+{
+	lf_head_free(session->linear);
+	lf_head_free(session->zero_shot);
+	if (session->encoder)
+		lf_encoder_attach(session->encoder, NULL, false, NULL);
+	lf_method_free(session->method);
+	lf_pool_close(session->pool);
+	lf_encoder_close(session->encoder);
+	lf_device_close(session->device);
+	lf_pool_modules_release(&session->modules);
+	lf_examples_release(&session->train);
+	lf_examples_release(&session->test);
+	lf_tokenizer_close(session->tokenizer);
+	lf_label_set_free(session->labels);
+	*session = (struct session){0};
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What training and evaluating open: a task's files, a device, the model on it, and the method.
+ */
+#ifndef LFCTL_SESSION_H
+#define LFCTL_SESSION_H
+
+#include <lf/train.h>
+
+#include "tools/lfctl/recipe.h"
+
+/**
+ * struct session_options - where everything is
+ * @device: specification of the device, NULL for the default
+ * @model: directory of the model
+ * @name: name it was deployed under
+ * @pool: directory of the pool, for LoRAFusion
+ * @task: directory with labels.json, train.jsonl and test.jsonl
+ * @batch: sentences a pass
+ * @threads: of the host, 0 for one a CPU
+ * @simd: host kernels, NULL for the best
+ * @test_limit: first test examples only, 0 for all
+ * @training: read train.jsonl as well
+ */
+struct session_options {
+	const char *device;
+	const char *model;
+	const char *name;
+	const char *pool;
+	const char *task;
+	uint32_t batch;
+	uint32_t threads;
+	const char *simd;
+	uint32_t test_limit;
+	bool training;
+};
+
+struct session {
+	struct lf_device *device;
+	struct lf_encoder *encoder;
+	struct lf_tokenizer *tokenizer;
+	struct lf_label_set *labels;
+	struct lf_examples train;
+	struct lf_examples test;
+	struct lf_pool_modules modules;
+	struct lf_pool *pool;
+	struct lf_method *method;
+	struct lf_head *zero_shot; /* cosine head, whatever the recipe's is */
+	struct lf_head *linear;	   /* NULL if the recipe has the cosine head */
+};
+
+/** session_open() - read the files, then open the device; on failure nothing stays open */
+int session_open(struct session *session, const struct session_options *options,
+		 const struct recipe *recipe, struct lf_error *error);
+
+/** session_method() - make the recipe's method and head; the model must be unattached, since labels are embedded */
+int session_method(struct session *session, const struct recipe *recipe,
+		   const struct lf_lorafusion_options *rates, double lora_rate,
+		   struct lf_error *error);
+
+/** session_head() - the head of the recipe */
+struct lf_head *session_head(const struct session *session);
+
+/** session_close() - close everything */
+void session_close(struct session *session);
+
+#endif

@@ -4,10 +4,12 @@
  * understood or refused; fields about how it was trained are skipped.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/io/adapter_config.h"
 #include "runtime/io/json.h"
+#include "runtime/io/text.h"
 #include "runtime/simd/number.h"
 
 #define CONFIG_LIMIT_BYTES (4u << 20)
@@ -241,6 +243,7 @@ char *lf_adapter_config_format(const struct lf_adapter_description *description,
 	json_t *targets = json_array();
 	json_t *root;
 	char *text = NULL;
+	size_t length;
 	int failed = !targets;
 
 	for (size_t i = 0; i < description->target_count && !failed; i++)
@@ -260,8 +263,14 @@ char *lf_adapter_config_format(const struct lf_adapter_description *description,
 			 "fan_in_fan_out", 0, "use_rslora", (int)description->use_rslora,
 			 "use_dora", (int)use_dora, "init_lora_weights", 1, "modules_to_save",
 			 "rank_pattern", "alpha_pattern");
-	if (root)
-		text = json_dumps(root, JSON_INDENT(2));
+	length = root ? json_dumpb(root, NULL, 0, JSON_INDENT(2)) : 0;
+	if (length)
+		text = calloc(length + 1, 1);
+	/* Not json_dumps(), which drops keys without a word when its buffer cannot grow. */
+	if (text && json_dumpb(root, text, length, JSON_INDENT(2)) != length) {
+		free(text);
+		text = NULL;
+	}
 	json_decref(root);
 	return text;
 }

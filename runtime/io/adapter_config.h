@@ -31,7 +31,7 @@ int lf_adapter_config_layer(const struct lf_adapter_config *config, const char *
 /* True when target_modules lists a layer, so that the adapter must have it. */
 bool lf_adapter_config_targets(const struct lf_adapter_config *config, const char *layer);
 
-/* The text of a new one; the caller frees it. NULL without memory or for text that is not UTF-8. */
+/* The text of a new one; the caller frees it. NULL without memory. */
 char *lf_adapter_config_format(const struct lf_adapter_description *description, bool use_dora);
 
 #endif

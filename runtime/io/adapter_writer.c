@@ -13,6 +13,7 @@
 #include "runtime/io/file.h"
 #include "runtime/io/float16.h"
 #include "runtime/io/safetensors_format.h"
+#include "runtime/io/text.h"
 
 static bool is_target(const struct lf_adapter_description *description, const char *layer)
 {
@@ -26,18 +27,32 @@ static bool is_target(const struct lf_adapter_description *description, const ch
 	return false;
 }
 
-static int check_layers(const struct lf_adapter_description *description,
-			const struct lf_adapter_layer *layers, size_t layer_count,
-			struct lf_error *error)
+static int check_description(const struct lf_adapter_description *description,
+			     struct lf_error *error)
 {
-	if (layer_count == 0)
-		return lf_error_set(error, -EINVAL, "an adapter needs at least one layer");
 	if (description->rank == 0 || description->rank > LF_ADAPTER_MAX_RANK)
 		return lf_error_set(error, -EINVAL, "rank is %u, must be between 1 and %d",
 				    description->rank, LF_ADAPTER_MAX_RANK);
 	if (!(description->alpha > 0) || !float_is_finite(description->alpha))
 		return lf_error_set(error, -EINVAL, "alpha is %g, must be above 0",
 				    (double)description->alpha);
+	if (!lf_text_is_utf8(description->base_model, strlen(description->base_model)))
+		return lf_error_set(error, -EINVAL, "name of the base model is not UTF-8");
+	for (size_t i = 0; i < description->target_count; i++) {
+		const char *target = description->target_modules[i];
+
+		if (!lf_text_is_utf8(target, strlen(target)))
+			return lf_error_set(error, -EINVAL, "target module %zu is not UTF-8", i);
+	}
+	return 0;
+}
+
+static int check_layers(const struct lf_adapter_description *description,
+			const struct lf_adapter_layer *layers, size_t layer_count,
+			struct lf_error *error)
+{
+	if (layer_count == 0)
+		return lf_error_set(error, -EINVAL, "an adapter needs at least one layer");
 	for (size_t i = 0; i < layer_count; i++) {
 		const struct lf_adapter_layer *layer = &layers[i];
 
@@ -123,8 +138,7 @@ static int prepare_config(struct lf_file_writer *out, const char *path,
 	int ret;
 
 	if (!text)
-		return lf_error_set(error, -EINVAL,
-				    "%s: a name in it is not UTF-8, or no memory for it", path);
+		return lf_error_set(error, -ENOMEM, "%s: no memory to write it", path);
 	ret = lf_file_writer_open(out, path, error);
 	if (!ret) {
 		ret = lf_file_writer_write(out, text, strlen(text), error);
@@ -181,7 +195,9 @@ int lf_adapter_write(const char *directory, const struct lf_adapter_description 
 	char *config_path = NULL, *tensors_path = NULL;
 	int ret;
 
-	ret = check_layers(description, layers, layer_count, error);
+	ret = check_description(description, error);
+	if (!ret)
+		ret = check_layers(description, layers, layer_count, error);
 	if (ret)
 		return lf_error_prefix(error, ret, "%s", directory);
 	if (mkdir(directory, 0777) < 0 && errno != EEXIST)

@@ -6,33 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <utf8proc.h>
-
 #include <lf/dataset.h>
 
 #include "runtime/io/file.h"
 #include "runtime/io/json.h"
+#include "runtime/io/text.h"
 
 struct lf_dataset {
 	size_t count;
 	size_t capacity;
 	struct lf_example *examples; /* own their texts */
 };
-
-static bool is_utf8(const unsigned char *bytes, size_t size_bytes)
-{
-	while (size_bytes > 0) {
-		utf8proc_int32_t point;
-		utf8proc_ssize_t length;
-
-		length = utf8proc_iterate(bytes, (utf8proc_ssize_t)size_bytes, &point);
-		if (length <= 0)
-			return false;
-		bytes += length;
-		size_bytes -= (size_t)length;
-	}
-	return true;
-}
 
 static bool is_blank(const char *text)
 {
@@ -98,7 +82,7 @@ static int read_line(struct lf_dataset *dataset, const unsigned char *line, size
 	if (size_bytes > LF_DATASET_MAX_LINE_BYTES)
 		return lf_error_set(error, -EINVAL, "%s: line is longer than %d bytes", where,
 				    LF_DATASET_MAX_LINE_BYTES);
-	if (memchr(line, '\0', size_bytes) || !is_utf8(line, size_bytes))
+	if (memchr(line, '\0', size_bytes) || !lf_text_is_utf8(line, size_bytes))
 		return lf_error_set(error, -EILSEQ, "%s: line is binary, not UTF-8 text", where);
 	if (size_bytes == 0)
 		return lf_error_set(error, -EINVAL, "%s: line is empty", where);

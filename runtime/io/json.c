@@ -5,6 +5,7 @@
 
 #include "runtime/io/file.h"
 #include "runtime/io/json.h"
+#include "runtime/io/text.h"
 
 int lf_json_parse(json_t **root, const void *text, size_t size_bytes, const char *where,
 		  struct lf_error *error)
@@ -17,7 +18,8 @@ int lf_json_parse(json_t **root, const void *text, size_t size_bytes, const char
 		*root = parsed;
 		return 0;
 	}
-	if (json_error_code(&reason) == json_error_out_of_memory)
+	/* Out of memory early, the parser says nothing at all. */
+	if (json_error_code(&reason) == json_error_out_of_memory || !reason.text[0])
 		return lf_error_set(error, -ENOMEM, "%s: no memory for its JSON", where);
 	/* The parser quotes what it met: not text to be shown when it holds control characters. */
 	return lf_error_set(error, -EINVAL, "%s: not valid JSON at line %d, column %d: %s", where,
@@ -138,16 +140,4 @@ int lf_json_string_or(const json_t *object, const char *key, const char *fallbac
 		return 0;
 	}
 	return lf_json_string(object, key, value, where, error);
-}
-
-bool lf_text_is_printable(const char *text)
-{
-	for (const unsigned char *byte = (const unsigned char *)text; *byte; byte++) {
-		/* C0, DEL, and C1 as UTF-8 writes it: C2 80 to C2 9F. */
-		if (*byte < 0x20 || *byte == 0x7f)
-			return false;
-		if (*byte == 0xc2 && byte[1] >= 0x80 && byte[1] <= 0x9f)
-			return false;
-	}
-	return true;
 }

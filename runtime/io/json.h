@@ -47,7 +47,4 @@ int lf_json_string_or(const json_t *object, const char *key, const char *fallbac
 /* True when the key is missing or null. */
 bool lf_json_absent(const json_t *object, const char *key);
 
-/* True for text that may appear in a message or a listing: no control characters. */
-bool lf_text_is_printable(const char *text);
-
 #endif

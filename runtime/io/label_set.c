@@ -8,6 +8,7 @@
 #include <lf/label_set.h>
 
 #include "runtime/io/json.h"
+#include "runtime/io/text.h"
 
 #define LABELS_LIMIT_BYTES (4u << 20)
 

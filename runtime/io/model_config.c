@@ -8,6 +8,7 @@
 
 #include "runtime/io/file.h"
 #include "runtime/io/json.h"
+#include "runtime/io/text.h"
 
 #define CONFIG_LIMIT_BYTES (1u << 20)
 

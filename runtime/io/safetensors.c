@@ -15,6 +15,7 @@
 #include "runtime/io/float16.h"
 #include "runtime/io/json.h"
 #include "runtime/io/safetensors_format.h"
+#include "runtime/io/text.h"
 
 struct lf_safetensors {
 	struct lf_file_map map; /* bytes NULL when parsed from memory */

@@ -9,13 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include <lf/safetensors.h>
 
 #include "runtime/io/crc32c.h"
 #include "runtime/io/file.h"
 #include "runtime/io/float16.h"
-#include "runtime/io/json.h"
 #include "runtime/io/safetensors_format.h"
+#include "runtime/io/text.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "elements are stored little-endian");
 
@@ -64,24 +66,15 @@ void lf_safetensors_writer_free(struct lf_safetensors_writer *writer)
 	free(writer);
 }
 
-/* json_string() refuses text that is not UTF-8 in the same way as it runs out of memory. */
-static bool is_utf8(const char *text)
-{
-	json_t *string = json_string(text);
-	bool valid = string != NULL;
-
-	json_decref(string);
-	return valid;
-}
-
 int lf_safetensors_writer_metadata(struct lf_safetensors_writer *writer, const char *key,
 				   const char *value, struct lf_error *error)
 {
 	if (strcmp(key, "checksum") == 0 || json_object_get(writer->metadata, key))
 		return lf_error_set(error, -EEXIST, "metadata \"%s\" is taken", key);
+	if (!lf_text_is_utf8(key, strlen(key)) || !lf_text_is_utf8(value, strlen(value)))
+		return lf_error_set(error, -EINVAL, "metadata: a key or value is not UTF-8");
 	if (json_object_set_new(writer->metadata, key, json_string(value)) < 0)
-		return lf_error_set(error, is_utf8(key) && is_utf8(value) ? -ENOMEM : -EINVAL,
-				    "metadata: a key or value is not UTF-8, or no memory for it");
+		return lf_error_set(error, -ENOMEM, "metadata \"%s\": no memory", key);
 	return 0;
 }
 
@@ -118,7 +111,7 @@ int lf_safetensors_writer_add(struct lf_safetensors_writer *writer, const char *
 	int ret;
 
 	if (strcmp(name, "__metadata__") == 0 || !lf_text_is_printable(name) ||
-	    strlen(name) > LF_SAFETENSORS_MAX_NAME_BYTES || !is_utf8(name))
+	    strlen(name) > LF_SAFETENSORS_MAX_NAME_BYTES || !lf_text_is_utf8(name, strlen(name)))
 		return lf_error_set(error, -EINVAL, "tensor name \"%.64s\" cannot be used", name);
 	if (dtype != LF_DTYPE_F32 && dtype != LF_DTYPE_F16)
 		return lf_error_set(error, -EINVAL, "tensor \"%s\": type %s cannot be written",
@@ -245,36 +238,32 @@ static json_t *build_header(const struct lf_safetensors_writer *writer,
 	return header;
 }
 
-/* The first bytes of the file: length and header, padded with spaces so that data is aligned. */
+/*
+ * The first bytes of the file: length and header, padded with spaces so that data is aligned. Not
+ * by json_dumps(), which drops keys without a word when its buffer cannot grow.
+ */
 static int build_prefix(const struct lf_safetensors_writer *writer,
 			const struct pending_tensor *const *order, unsigned char **prefix,
 			size_t *prefix_bytes, struct lf_error *error)
 {
 	json_t *header = build_header(writer, order);
-	char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
-	size_t length = 0, padded = 0;
-	unsigned char *bytes = NULL;
+	size_t length = header ? json_dumpb(header, NULL, 0, JSON_COMPACT) : 0;
+	size_t padded = (length + 7) / 8 * 8;
+	unsigned char *bytes = length ? malloc(8 + padded) : NULL;
+	int ret = 0;
 
+	if (!bytes || json_dumpb(header, (char *)bytes + 8, length, JSON_COMPACT) != length)
+		ret = lf_error_set(error, -ENOMEM, "no memory for a safetensors header");
+	else if (padded > LF_SAFETENSORS_MAX_HEADER_BYTES)
+		ret = lf_error_set(error, -EINVAL, "a safetensors header would exceed 100 MB");
 	json_decref(header);
-	if (text) {
-		length = strlen(text);
-		padded = (length + 7) / 8 * 8;
-		bytes = malloc(8 + padded);
-	}
-	if (!bytes) {
-		free(text);
-		return lf_error_set(error, -ENOMEM, "no memory for a safetensors header");
-	}
-	if (padded > LF_SAFETENSORS_MAX_HEADER_BYTES) {
-		free(text);
+	if (ret) {
 		free(bytes);
-		return lf_error_set(error, -EINVAL, "a safetensors header would exceed 100 MB");
+		return ret;
 	}
 	for (int i = 0; i < 8; i++)
 		bytes[i] = (unsigned char)((uint64_t)padded >> 8 * i);
-	memset(bytes + 8, ' ', padded);
-	memcpy(bytes + 8, text, length);
-	free(text);
+	memset(bytes + 8 + length, ' ', padded - length);
 	*prefix = bytes;
 	*prefix_bytes = 8 + padded;
 	return 0;

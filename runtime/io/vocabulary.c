@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <utf8proc.h>
-
 #include "runtime/io/file.h"
-#include "runtime/io/json.h"
+#include "runtime/io/text.h"
 #include "runtime/io/vocabulary.h"
 
 #define VOCABULARY_LIMIT_BYTES	(32u << 20)
@@ -75,22 +73,6 @@ bool lf_vocabulary_find(const struct lf_vocabulary *vocabulary, const char *piec
 	return found != 0;
 }
 
-static bool is_utf8_token(const char *token, size_t size_bytes)
-{
-	while (size_bytes > 0) {
-		utf8proc_int32_t point;
-		utf8proc_ssize_t length;
-
-		length = utf8proc_iterate((const utf8proc_uint8_t *)token,
-					  (utf8proc_ssize_t)size_bytes, &point);
-		if (length <= 0 || point == 0)
-			return false;
-		token += length;
-		size_bytes -= (size_t)length;
-	}
-	return true;
-}
-
 static uint32_t count_lines(const struct lf_file_map *map)
 {
 	const unsigned char *next = map->bytes;
@@ -120,7 +102,7 @@ static int add_token(struct lf_vocabulary *vocabulary, char *token, size_t size_
 	if (size_bytes > TOKEN_LIMIT_BYTES)
 		return lf_error_set(error, -EINVAL, "%s:%u: token is longer than %d bytes", path,
 				    id + 1, TOKEN_LIMIT_BYTES);
-	if (!is_utf8_token(token, size_bytes))
+	if (memchr(token, '\0', size_bytes) || !lf_text_is_utf8(token, size_bytes))
 		return lf_error_set(error, -EINVAL, "%s:%u: token is binary, not UTF-8 text", path,
 				    id + 1);
 	token[size_bytes] = '\0';

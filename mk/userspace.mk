@@ -59,7 +59,7 @@ LIBRARY_MAP := $(wildcard runtime/liblf.map)
 $(BUILD)/lib/liblf.so: $(call objects,$(LIBRARY_SOURCES) $(MODEL_SOURCES)) $(LIBRARY_MAP)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,liblf.so.0 $(if $(LIBRARY_MAP),-Wl$(comma)--version-script=$(LIBRARY_MAP)) \
+	$(Q)$(CC) -shared -Wl,-soname,liblf.so.0 $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $(if $(LIBRARY_MAP),-Wl$(comma)--version-script=$(LIBRARY_MAP)) \
 		$(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(call pkg_flags,libs,lf)
 	$(Q)ln -sf liblf.so $(BUILD)/lib/liblf.so.0
 comma := ,
@@ -73,12 +73,12 @@ endef
 $(BUILD)/bin/lfctl: $(call objects,$(LFCTL_SOURCES)) $(LIBRARY)
 	$(call link)
 
-# Check reports through its own library; -lm is Check's and the tests' reference arithmetic.
+# Check reports through its own library; -lm is for Check and for references that tests compute.
 $(BUILD)/tests/unit/test_%: $(OBJ)/tests/unit/test_%.o $(call objects,$(UNIT_HELPER_SOURCES)) $(LIBRARY)
 	$(call link,$(call pkg_flags,libs,check) -lm)
 
 $(BUILD)/tests/guest/%: $(OBJ)/tests/guest/%.o $(call objects,$(GUEST_HELPER_SOURCES)) $(LIBRARY)
-	$(call link)
+	$(call link,-lm)
 
 # Examples are what a user of the installed library writes: public headers and the shared library.
 $(BUILD)/examples/%: runtime/examples/%.c $(LIBRARY_SHARED)

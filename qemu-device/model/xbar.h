@@ -212,8 +212,8 @@ struct xbar_transfer *xbar_job_transfers(struct xbar_job *job, uint32_t *count);
  * @job: the job
  * @completion: receives the record but for head, tag and phase
  *
- * On a status other than LF_STATUS_OK nothing has been written to the outputs, except by PROGRAM, whose progress
- * is in rows_done.
+ * On a status other than LF_STATUS_OK the memory of transfers to the host holds anything, and the embedder does not pass it
+ * on. What PROGRAM has done stays done; its progress is in rows_done.
  */
 void xbar_job_run(struct xbar_job *job, struct lf_completion *completion);
 

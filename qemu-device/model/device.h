@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device inside: what struct xbar holds and what its parts offer each other.
+ */
+#ifndef XBAR_DEVICE_H
+#define XBAR_DEVICE_H
+
+#include "energy.h"
+#include "image.h"
+#include "kernels.h"
+#include "nv.h"
+
+struct plane;
+
+/**
+ * struct matrix - one entry of the directory, with what is derived from it
+ * @index: position in the directory
+ * @state: LF_MATRIX_*, 0 when the entry is free
+ * @tiles: physical tiles, [tile_rows][tile_cols]
+ * @programmed: torn only: bit r is set when row r has been written
+ * @rows_programmed: number of bits set
+ * @generation: changes with the cells and the step of the converters
+ * @planes: weights arranged for computing, forward and transpose; NULL until used
+ */
+struct matrix {
+	uint32_t index;
+	uint8_t state;
+	struct image_matrix entry;
+	uint32_t tile_rows;
+	uint32_t tile_cols;
+	uint32_t *tiles;
+	uint8_t *programmed;
+	uint32_t rows_programmed;
+	uint64_t generation;
+	struct plane *planes[2];
+};
+
+struct account {
+	bool used;
+	struct image_account entry;
+	uint64_t tiles;
+};
+
+/* Memory of the command being executed; grows to what was needed most and stays. */
+struct workspace {
+	void *memory;
+	size_t bytes;
+};
+
+struct xbar {
+	struct xbar_params params;
+	struct xbar_image_layout layout;
+	struct xbar_nv nv;
+	struct xbar_ops ops;
+	void *opaque;
+	const struct kernels *kernels;
+
+	/* Derived from params. */
+	uint32_t slices;
+	uint32_t cells_per_weight;
+	uint32_t tile_weights;
+	uint32_t weight_bytes;
+
+	struct matrix *matrices;
+	uint32_t *identifiers; /* of the matrices, for the search */
+	uint64_t directory_generation;
+
+	uint32_t *tile_wear; /* writes of the most worn row of each tile */
+	uint64_t wear_histogram[16];
+	uint32_t wear_max;
+	uint32_t tiles_used;
+	uint32_t tiles_dirty;
+	uint32_t tiles_bad;
+
+	struct account *accounts;
+	struct image_counters counters;
+	struct workspace workspace;
+};
+
+/* device.c */
+void xbar_device_parallel(struct xbar *xbar, uint32_t count, void (*work)(void *, uint32_t),
+			  void *argument);
+void *xbar_device_workspace(struct xbar *xbar, size_t bytes);
+void xbar_device_settle(struct xbar *xbar, const struct tally *tally);
+void xbar_device_store_counters(struct xbar *xbar, bool barrier);
+
+/* tiles.c */
+int xbar_tiles_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES]);
+uint32_t xbar_tiles_owner(const struct xbar *xbar, uint32_t tile);
+uint32_t xbar_tiles_ordinal(const struct xbar *xbar, uint32_t tile);
+void xbar_tiles_assign(struct xbar *xbar, uint32_t tile, uint32_t owner, uint32_t ordinal);
+void xbar_tiles_release(struct xbar *xbar, uint32_t tile);
+void xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally);
+void xbar_tiles_wear_rows(struct xbar *xbar, uint32_t tile, uint32_t first, uint32_t count);
+
+/* placement.c */
+int xbar_placement_choose(struct xbar *xbar, uint32_t count, uint32_t *tiles);
+
+/* directory.c */
+int xbar_directory_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES]);
+void xbar_directory_recover(struct xbar *xbar);
+void xbar_directory_free(struct xbar *xbar);
+struct matrix *xbar_directory_find(struct xbar *xbar, uint32_t identifier);
+struct matrix *xbar_directory_find_name(struct xbar *xbar, const uint8_t name[LF_NAME_BYTES]);
+uint16_t xbar_directory_create(struct xbar *xbar, uint32_t rows, uint32_t cols, uint32_t account,
+			       struct tally *tally, struct matrix **created);
+void xbar_directory_update(struct xbar *xbar, struct matrix *matrix, uint8_t state);
+void xbar_directory_delete(struct xbar *xbar, struct matrix *matrix);
+void xbar_directory_info(const struct xbar *xbar, const struct matrix *matrix,
+			 struct lf_matrix_info *info);
+uint32_t xbar_matrix_adc_step(const struct xbar *xbar, const struct matrix *matrix);
+uint64_t xbar_matrix_cells(const struct xbar *xbar, const struct matrix *matrix);
+
+/* ledger.c */
+int xbar_ledger_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES]);
+void xbar_ledger_recover(struct xbar *xbar);
+void xbar_ledger_hold_tiles(struct xbar *xbar, uint32_t account, uint32_t tiles);
+void xbar_ledger_describe(struct xbar *xbar, uint32_t account, struct lf_account *description);
+struct account *xbar_ledger_find(struct xbar *xbar, uint32_t account);
+struct account *xbar_ledger_open(struct xbar *xbar, uint32_t account);
+uint64_t xbar_ledger_left(struct xbar *xbar, uint32_t account);
+void xbar_ledger_reserve(struct xbar *xbar, struct account *account, uint64_t cells);
+void xbar_ledger_settle(struct xbar *xbar, struct account *account, uint64_t cells);
+void xbar_ledger_set_quota(struct xbar *xbar, struct account *account, uint64_t cells);
+
+/* cells.c */
+void xbar_cells_write_row(struct xbar *xbar, const struct matrix *matrix, uint32_t row,
+			  const void *weights);
+void xbar_cells_read_row(const struct xbar *xbar, const struct matrix *matrix, uint32_t row,
+			 void *weights);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a job cost, and the closed forms that count it. Constants and their sources are in presets.c.
+ */
+#ifndef XBAR_ENERGY_H
+#define XBAR_ENERGY_H
+
+#include "params.h"
+
+/* Counters of one job. Energy is in attojoules and 128 bits, so that no sum rounds or wraps. */
+struct tally {
+	unsigned __int128 energy_aj[LF_ENERGY_COMPONENTS];
+	uint64_t busy_ns;
+	uint64_t mvm_count;
+	uint64_t mac_count;
+	uint64_t conversions;
+	uint64_t clips;
+	uint64_t cells_written;
+	uint64_t cells_erased;
+	uint64_t verify_retries;
+	uint64_t host_bytes;
+};
+
+/* Energy of one conversion at the parameters' resolution. */
+uint64_t xbar_energy_of_conversion(const struct xbar_params *params);
+
+/* Work of the digital unit: fp32 operations and bytes of scratch. */
+struct digital_work {
+	uint64_t multiplications;
+	uint64_t additions;
+	uint64_t scratch_bytes;
+};
+
+void xbar_energy_charge_digital(const struct xbar_params *params, const struct digital_work *work,
+				struct tally *tally);
+
+/* @vectors multiplied with a matrix of @rows x @cols: arrays, drivers, converters, shift-adds and time. */
+void xbar_energy_charge_mvm(const struct xbar_params *params, uint32_t rows, uint32_t cols,
+			    bool transpose, uint64_t vectors, struct tally *tally);
+
+/* @rows of a matrix of @cols columns written, each cell with one pulse. */
+void xbar_energy_charge_program(const struct xbar_params *params, uint32_t rows, uint32_t cols,
+				struct tally *tally);
+
+/* The cells of @rows of a matrix of @cols columns read, a row at a time. */
+void xbar_energy_charge_read(const struct xbar_params *params, uint32_t rows, uint32_t cols,
+			     struct tally *tally);
+
+/* One tile erased. */
+void xbar_energy_charge_erase(const struct xbar_params *params, struct tally *tally);
+
+/* Leakage over the busy time; called once, at the end of a job. */
+void xbar_energy_charge_static(const struct xbar_params *params, struct tally *tally);
+
+#endif

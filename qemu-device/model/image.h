@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What lies where in the non-volatile memory. All numbers are little-endian; sections start at multiples of 4 KiB.
+ *
+ *   header     struct xbar_image_header; the magic number is written last
+ *   counters   record of struct image_counters, within one page
+ *   directory  records of struct image_matrix, the state is LF_MATRIX_*
+ *   ledger     records of struct image_account
+ *   tiles      one word a tile: who owns it, and the tile's ordinal in its matrix
+ *   wear       tile_rows counters of 32 bits a tile
+ *   cells      tile_rows x tile_weights weights a tile: int8, or fp32 on the float device. The levels of the cells of
+ *              a differential pair follow: slice k of a weight w is bits [k cell_bits, (k + 1) cell_bits) of |w|, on the
+ *              positive side for w > 0, on the negative for w < 0; the other side is at level 0
+ *
+ * A new memory is all zeros: no record is no matrix and no account, and an owner of 0 is a free tile. So
+ * formatting writes the header alone.
+ */
+#ifndef XBAR_IMAGE_H
+#define XBAR_IMAGE_H
+
+#include "params.h"
+
+#define IMAGE_MAGIC	  0x31676d4972616258ull /* "XbarImg1" */
+#define IMAGE_VERSION	  1
+#define IMAGE_PAGE	  4096
+
+/* Owners that are no matrix; identifiers of matrices are below. */
+#define IMAGE_OWNER_NONE  0u
+#define IMAGE_OWNER_DIRTY 0xffffffffu
+#define IMAGE_OWNER_BAD	  0xfffffffeu
+#define IMAGE_MATRIX_LAST 0x7fffffffu
+
+/**
+ * struct xbar_image_header - what a device must agree on with its memory
+ * @checksum: CRC-32 of what follows it
+ */
+struct xbar_image_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t checksum;
+	uint32_t format;
+	uint32_t tiles;
+	uint32_t tile_rows;
+	uint32_t tile_cols;
+	uint32_t cell_bits;
+	uint32_t tile_weights;
+	uint32_t matrices;
+	uint32_t accounts;
+	uint64_t bytes;
+	uint64_t reserved;
+};
+
+/* Totals since the memory was new; see struct lf_telemetry_block. */
+struct image_counters {
+	uint64_t energy_pj[LF_ENERGY_COMPONENTS];
+	uint64_t energy_sub_aj[LF_ENERGY_COMPONENTS];
+	uint64_t busy_ns;
+	uint64_t time_ns;
+	uint64_t jobs;
+	uint64_t mvm_count;
+	uint64_t mac_count;
+	uint64_t conversions;
+	uint64_t clips;
+	uint64_t cells_written;
+	uint64_t cells_erased;
+	uint64_t verify_retries;
+	uint64_t host_bytes;
+	uint64_t last_matrix; /* identifier given last */
+};
+
+/**
+ * struct image_matrix - an entry of the directory; the owners of the tiles say where its cells are
+ * @adc_step: step it was calibrated to, 0 when it was not and the parameter holds
+ */
+struct image_matrix {
+	uint32_t matrix;
+	uint32_t rows;
+	uint32_t cols;
+	uint32_t account;
+	uint32_t adc_step;
+	uint32_t format;
+	struct lf_publication publication;
+};
+
+/**
+ * struct image_account - an entry of the ledger
+ * @written_cells: cells written
+ * @reserved_cells: cells that the command in progress may write; found at attach, they count as written
+ */
+struct image_account {
+	uint32_t account;
+	uint32_t reserved;
+	uint64_t quota_cells;
+	uint64_t written_cells;
+	uint64_t reserved_cells;
+};
+
+#define IMAGE_MATRIX_STRIDE  256
+#define IMAGE_ACCOUNT_STRIDE 128
+
+LF_ASSERT_SIZE(struct xbar_image_header, 64);
+LF_ASSERT_SIZE(struct image_counters, 24 * 8);
+LF_ASSERT_SIZE(struct image_matrix, 104);
+LF_ASSERT_SIZE(struct image_account, 32);
+
+/* Offsets of the sections and the size of the whole, bytes. */
+struct xbar_image_layout {
+	uint64_t counters;
+	uint64_t directory;
+	uint64_t ledger;
+	uint64_t tiles;
+	uint64_t wear;
+	uint64_t cells;
+	uint64_t bytes;
+	uint64_t tile_bytes; /* cells of one tile */
+};
+
+void xbar_image_layout(const struct xbar_params *params, struct xbar_image_layout *layout);
+
+/* The header that a device with @params writes. */
+void xbar_image_header(const struct xbar_params *params, struct xbar_image_header *header);
+
+/**
+ * xbar_image_check_header() - whether @memory is ours, new, or something else
+ * @fresh: receives true when the memory is new and to be formatted
+ *
+ * Return: 0, -EILSEQ (damaged or foreign), -EPROTO (version or geometry).
+ */
+int xbar_image_check_header(const struct xbar_params *params, const uint8_t *memory, bool *fresh,
+			    char message[XBAR_MESSAGE_BYTES]);
+
+#endif

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Writes, barriers and records of the non-volatile memory. What the records mean is known to image.h.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "nv.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the image is little-endian");
+
+static void touched(struct xbar_nv *nv, uint64_t offset, uint64_t bytes)
+{
+	if (nv->low == nv->high) {
+		nv->low = offset;
+		nv->high = offset + bytes;
+		return;
+	}
+	if (offset < nv->low)
+		nv->low = offset;
+	if (offset + bytes > nv->high)
+		nv->high = offset + bytes;
+}
+
+void xbar_nv_write(struct xbar_nv *nv, uint64_t offset, const void *data, uint64_t bytes)
+{
+	memcpy(nv->memory + offset, data, bytes);
+	touched(nv, offset, bytes);
+}
+
+void xbar_nv_zero(struct xbar_nv *nv, uint64_t offset, uint64_t bytes)
+{
+	memset(nv->memory + offset, 0, bytes);
+	touched(nv, offset, bytes);
+}
+
+void xbar_nv_store(struct xbar_nv *nv, uint64_t offset, uint64_t word)
+{
+	__atomic_store_n((uint64_t *)(void *)(nv->memory + offset), word, __ATOMIC_RELEASE);
+	touched(nv, offset, sizeof(word));
+}
+
+void xbar_nv_persist(struct xbar_nv *nv)
+{
+	if (nv->persist && nv->low != nv->high)
+		nv->persist(nv->opaque, nv->low, nv->high - nv->low);
+	nv->low = nv->high = 0;
+}
+
+uint32_t xbar_crc32(uint32_t crc, const void *data, size_t bytes)
+{
+	/* Remainders of the 16 nibbles for the reflected polynomial 0xedb88320. */
+	static const uint32_t remainders[16] = {
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+		0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+	};
+	const uint8_t *byte = data;
+
+	crc = ~crc;
+	for (size_t i = 0; i < bytes; i++) {
+		crc ^= byte[i];
+		crc = (crc >> 4) ^ remainders[crc & 15];
+		crc = (crc >> 4) ^ remainders[crc & 15];
+	}
+	return ~crc;
+}
+
+static uint32_t record_checksum(uint8_t state, const void *body, size_t bytes)
+{
+	return xbar_crc32(xbar_crc32(0, &state, 1), body, bytes);
+}
+
+static uint64_t head_of(const uint8_t *memory, uint64_t offset)
+{
+	uint64_t head;
+
+	memcpy(&head, memory + offset, sizeof(head));
+	return head;
+}
+
+/* The head: state in bits 0 to 7, number of the body in bit 8, checksum from bit 32. */
+void xbar_nv_record_write(struct xbar_nv *nv, uint64_t offset, uint8_t state, const void *body,
+			  size_t bytes, bool barrier)
+{
+	uint64_t slot = !(head_of(nv->memory, offset) >> 8 & 1);
+
+	xbar_nv_write(nv, offset + 8 + slot * bytes, body, bytes);
+	if (barrier)
+		xbar_nv_persist(nv);
+	xbar_nv_store(nv, offset,
+		      state | slot << 8 | (uint64_t)record_checksum(state, body, bytes) << 32);
+	if (barrier)
+		xbar_nv_persist(nv);
+}
+
+int xbar_nv_record_read(const uint8_t *memory, uint64_t offset, void *body, size_t bytes)
+{
+	uint64_t head = head_of(memory, offset);
+	uint8_t state = head & 0xff;
+
+	if (!head)
+		return 0;
+	memcpy(body, memory + offset + 8 + (head >> 8 & 1) * bytes, bytes);
+	if (!state || head >> 9 & 0x7fffff || head >> 32 != record_checksum(state, body, bytes))
+		return -EILSEQ;
+	return state;
+}

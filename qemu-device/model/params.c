@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Names, units, bounds and checks of the parameters, and what follows from them. The presets are in presets.c.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "params.h"
+
+enum kind { U32, U64, I32, WORD };
+
+/**
+ * struct key - one parameter
+ * @word: value that is a word, or the words of a WORD parameter in the order of their numbers, separated by spaces
+ * @word_value: what @word stands for
+ */
+struct key {
+	const char *name;
+	const char *unit;
+	const char *help;
+	enum kind kind;
+	size_t offset;
+	int64_t low;
+	int64_t high;
+	const char *word;
+	uint64_t word_value;
+};
+
+#define KEY(field, kind, unit, low, high, help)                                                   \
+	{                                                                                         \
+#field, unit, help, kind, offsetof(struct xbar_params, field), low, high, NULL, 0 \
+	}
+#define KEY_OR(field, kind, unit, low, high, word, value, help)                                 \
+	{                                                                                       \
+#field, unit, help, kind, offsetof(struct xbar_params, field), low, high, word, \
+			value                                                                   \
+	}
+
+static const struct key keys[] = {
+	KEY(tiles, U32, "", 1, 1 << 24, "tiles of the device; fixed by its backing store"),
+	KEY(tile_rows, U32, "", 4, 1024, "rows of a tile, a multiple of 4 (ISAAC: 128)"),
+	KEY(tile_cols, U32, "", 8, 4096, "columns of cells of a tile (ISAAC: 128)"),
+	KEY(cell_bits, U32, "bit", 1, 7,
+	    "bits of a cell; 5 at most with a real converter (ISAAC: 2)"),
+	KEY(matrices, U32, "", 1, 65536, "entries of the directory"),
+	KEY(accounts, U32, "", 1, 65536, "entries of the ledger"),
+	KEY(dac_bits, U32, "bit", 1, 1, "bits driven a cycle: inputs are bit-serial (ISAAC: 1)"),
+	KEY_OR(adc_bits, U32, "bit", 1, 12, "ideal", XBAR_ADC_IDEAL,
+	       "resolution of the converters, or ideal for none lost (ISAAC: 8)"),
+	KEY(adc_step, U32, "level", 1, XBAR_STEP_MAX,
+	    "step of the converters until a matrix is calibrated, a power of two"),
+	KEY_OR(adc_offset, I32, "level", -16383, 0, "auto", (uint64_t)XBAR_OFFSET_AUTO,
+	       "sum that gives code 0; auto centres signed sums and is 0 for unsigned ones"),
+	KEY(adc_columns, U32, "", 1, 4096, "columns that share a converter (ISAAC: 128)"),
+	KEY_OR(adc_subtract, WORD, "", 0, 1, "before after", 0,
+	       "where the sums of a pair are subtracted: before or after conversion (ISAAC "
+	       "converts every column: after)"),
+	KEY(matrix_rows, U32, "", 1, XBAR_DIMENSION_MAX, "most rows of a matrix"),
+	KEY(matrix_cols, U32, "", 1, XBAR_DIMENSION_MAX, "most columns of a matrix"),
+	KEY(batch, U32, "", 1, 65536, "most vectors of a command"),
+	KEY(commands, U32, "", 1, 4096, "most commands of a job"),
+	KEY(scratch_bytes, U32, "byte", 0, 1 << 30, "most scratch of a job"),
+	KEY_OR(default_quota, U64, "cell", 0, INT64_MAX, "unlimited", XBAR_UNLIMITED,
+	       "cells that a new account may write"),
+	KEY(read_ns, U32, "ns", 0, 1000000, "one bit-cycle of an array (ISAAC: 100)"),
+	KEY(adc_ps, U32, "ps", 0, 1000000000, "one conversion (ISAAC: 781, 1.28 GS/s)"),
+	KEY(program_row_ns, U32, "ns", 0, 1000000000,
+	    "writing a row of cells of a tile (PUMA: 11 us an array of 128)"),
+	KEY(erase_tile_ns, U32, "ns", 0, 1000000000, "erasing a tile (PUMA's write of an array)"),
+	KEY(array_energy_aj, U64, "aJ", 0, 1000000000000,
+	    "reading a tile for one cycle (ISAAC: 0.3 mW x 100 ns)"),
+	KEY(dac_energy_aj, U64, "aJ", 0, 1000000000000,
+	    "driving a line for one cycle (ISAAC: 3.9 uW x 100 ns)"),
+	KEY_OR(adc_energy_aj, U64, "aJ", 0, 1000000000000, "auto", XBAR_ENERGY_AUTO,
+	       "one conversion; auto follows adc_bits (ISAAC, PUMA: 1.56 pJ at 8 bits)"),
+	KEY(shift_add_energy_aj, U64, "aJ", 0, 1000000000000,
+	    "shifting and adding one code (ISAAC: 0.2 mW for 1,024 a cycle)"),
+	KEY(multiply_energy_aj, U64, "aJ", 0, 1000000000000,
+	    "an fp32 multiplication (Horowitz 2014: 3.7 pJ)"),
+	KEY(add_energy_aj, U64, "aJ", 0, 1000000000000, "an fp32 addition (Horowitz 2014: 0.9 pJ)"),
+	KEY(scratch_energy_aj, U64, "aJ", 0, 1000000000000,
+	    "a byte from or to scratch (Horowitz 2014: 10 pJ for 64 bits)"),
+	KEY(program_energy_aj, U64, "aJ", 0, 1000000000000000,
+	    "writing a cell (PUMA: 22.6 nJ an array of 128x128)"),
+	KEY(erase_energy_aj, U64, "aJ", 0, 1000000000000000, "erasing a cell (as writing it)"),
+	KEY(static_power_nw, U64, "nW", 0, 1000000000000,
+	    "leakage of the device (ISAAC's figures include it: 0)"),
+	KEY(temperature_mc, I32, "m°C", -55000, 150000, "temperature of the die"),
+	KEY_OR(simd, WORD, "", 0, 3, "auto scalar avx2 avx512", 0,
+	       "instructions to compute with; the results are the same"),
+};
+
+#define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
+
+int xbar_params_describe(uint32_t index, const char **key, const char **unit, const char **help)
+{
+	if (index >= KEY_COUNT)
+		return -ENOENT;
+	*key = keys[index].name;
+	*unit = keys[index].unit;
+	*help = keys[index].help;
+	return 0;
+}
+
+__attribute__((format(printf, 3, 4))) static int refuse(char *message, int error,
+							const char *format, ...)
+{
+	if (message) {
+		va_list arguments;
+
+		va_start(arguments, format);
+		vsnprintf(message, XBAR_MESSAGE_BYTES, format, arguments);
+		va_end(arguments);
+	}
+	return error;
+}
+
+/* Number of @value in a list of words separated by spaces, or -1. */
+static int find_word(const char *words, const char *value)
+{
+	size_t length = strlen(value);
+
+	for (int index = 0;; index++) {
+		size_t word_length = strcspn(words, " ");
+
+		if (length && word_length == length && !memcmp(words, value, length))
+			return index;
+		words += word_length;
+		if (!*words)
+			return -1;
+		words++;
+	}
+}
+
+static void store(struct xbar_params *params, const struct key *key, uint64_t value)
+{
+	char *field = (char *)params + key->offset;
+
+	if (key->kind == U64) {
+		memcpy(field, &value, sizeof(value));
+	} else {
+		uint32_t narrow = (uint32_t)value;
+
+		memcpy(field, &narrow, sizeof(narrow));
+	}
+}
+
+int xbar_params_set(struct xbar_params *params, const char *name, const char *value,
+		    char message[XBAR_MESSAGE_BYTES])
+{
+	const struct key *key = NULL;
+	char *end;
+	long long number;
+
+	for (size_t i = 0; i < KEY_COUNT; i++)
+		if (!strcmp(keys[i].name, name))
+			key = &keys[i];
+	if (!key)
+		return refuse(message, -ENOENT, "%.64s: no such parameter", name);
+
+	if (key->kind == WORD) {
+		int index = find_word(key->word, value);
+
+		if (index < 0)
+			return refuse(message, -EINVAL, "%s: '%.64s' is none of: %s", name, value,
+				      key->word);
+		store(params, key, (uint64_t)index);
+		return 0;
+	}
+	if (key->word && !strcmp(value, key->word)) {
+		store(params, key, key->word_value);
+		return 0;
+	}
+	errno = 0;
+	number = strtoll(value, &end, 10);
+	if (end == value || *end || *value == ' ')
+		return refuse(message, -EINVAL, "%s: '%.64s' is not a whole number%s%s", name,
+			      value, key->word ? " or " : "", key->word ? key->word : "");
+	if (errno == ERANGE || number < key->low || number > key->high)
+		return refuse(message, -ERANGE, "%s: %.64s is not in %lld .. %lld", name, value,
+			      (long long)key->low, (long long)key->high);
+	store(params, key, (uint64_t)number);
+	return 0;
+}
+
+uint32_t xbar_params_slices(const struct xbar_params *params)
+{
+	return (7 + params->cell_bits - 1) / params->cell_bits;
+}
+
+uint32_t xbar_params_cells(const struct xbar_params *params)
+{
+	return params->format == LF_FORMAT_FP32 ? 1 : 2 * xbar_params_slices(params);
+}
+
+uint32_t xbar_params_weights(const struct xbar_params *params)
+{
+	return params->tile_cols / xbar_params_cells(params) / 4 * 4;
+}
+
+uint32_t xbar_params_weight_bytes(const struct xbar_params *params)
+{
+	return params->format == LF_FORMAT_FP32 ? sizeof(float) : sizeof(int8_t);
+}
+
+uint32_t xbar_params_full_scale(const struct xbar_params *params)
+{
+	uint32_t weights = xbar_params_weights(params);
+	uint32_t lines = params->tile_rows > weights ? params->tile_rows : weights;
+
+	return lines * ((1u << params->cell_bits) - 1);
+}
+
+int32_t xbar_params_offset(const struct xbar_params *params, uint32_t step)
+{
+	if (params->adc_offset != XBAR_OFFSET_AUTO)
+		return params->adc_offset;
+	if (params->adc_subtract == XBAR_SUBTRACT_AFTER)
+		return 0;
+	return -(int32_t)(step << (params->adc_bits - 1));
+}
+
+bool xbar_params_step_fits(const struct xbar_params *params, uint32_t step)
+{
+	int64_t offset = xbar_params_offset(params, step);
+	int64_t top = offset + (int64_t)step * ((1 << params->adc_bits) - 1);
+
+	/* Covering zero bounds every converted value by the true sum and half a step. */
+	return top >= 0 && step <= 2 * xbar_params_full_scale(params) &&
+	       xbar_params_full_scale(params) - offset + step <= INT16_MAX;
+}
+
+int xbar_params_check(const struct xbar_params *params, char message[XBAR_MESSAGE_BYTES])
+{
+	if (params->tile_rows % 4)
+		return refuse(message, -EINVAL, "tile_rows: %u is not a multiple of 4",
+			      params->tile_rows);
+	if (params->format != LF_FORMAT_FP32 && params->adc_bits == XBAR_ADC_IDEAL &&
+	    params->cell_bits > 7)
+		return refuse(message, -EINVAL, "cell_bits: %u is more than 7", params->cell_bits);
+	if (xbar_params_weights(params) == 0)
+		return refuse(message, -EINVAL,
+			      "tile_cols: %u columns do not hold 4 weights of %u cells",
+			      params->tile_cols, xbar_params_cells(params));
+	if (params->format == LF_FORMAT_FP32) {
+		if (params->adc_bits != XBAR_ADC_IDEAL)
+			return refuse(message, -EINVAL,
+				      "adc_bits: the float device has no converters");
+		return 0;
+	}
+	if (params->adc_step & (params->adc_step - 1))
+		return refuse(message, -EINVAL, "adc_step: %u is not a power of two",
+			      params->adc_step);
+	if (params->adc_bits == XBAR_ADC_IDEAL)
+		return 0;
+	if (params->cell_bits > 5)
+		return refuse(
+			message, -EINVAL,
+			"cell_bits: %u with a converter of %u bits; 5 at most unless adc_bits is "
+			"ideal",
+			params->cell_bits, params->adc_bits);
+	if (!xbar_params_step_fits(params, params->adc_step))
+		return refuse(message, -EINVAL,
+			      "adc_step: %u with adc_bits %u and adc_offset %d leaves out zero or "
+			      "exceeds 16-bit sums",
+			      params->adc_step, params->adc_bits,
+			      xbar_params_offset(params, params->adc_step));
+	return 0;
+}

@@ -263,6 +263,11 @@ void lf_job_calibrate(struct lf_job *job, struct lf_matrix *matrix, uint32_t cou
 	add_rows(job, LF_OP_CALIBRATE, matrix, 0, count, &input);
 }
 
+uint32_t lf_job_commands(const struct lf_job *job)
+{
+	return job->command_count + (job->mistake.code != 0);
+}
+
 int lf_job_submit(struct lf_job *job, struct lf_error *error)
 {
 	int err;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Opening, attaching and closing an encoder, and how its host work is divided; see encoder.h. */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/nn/encoder.h"
+#include "runtime/simd/number.h"
 
 /* Rows of tokens that one piece of host work covers. */
 #define ROWS_A_PIECE 8
@@ -253,7 +253,7 @@ struct lf_attention_shape encoder_head_shape(const struct lf_head_work *work, ui
 	return (struct lf_attention_shape){
 		.tokens = lane_sequence_tokens(work->lane, sequence),
 		.width = width,
-		.scale = 1.0f / sqrtf((float)width),
+		.scale = 1.0f / number_root((float)width),
 	};
 }
 

@@ -101,8 +101,12 @@ float *lf_lane_data(const struct lf_lane *lane, enum lf_region region, uint32_t 
 
 int lf_lane_submit(struct lf_lane *lane, struct lf_error *error)
 {
-	int ret = lf_job_submit(lane->job, error);
+	int ret;
 
+	/* Where only the host has something to do, as below the lowest layer of a digital method. */
+	if (!lf_job_commands(lane->job))
+		return 0;
+	ret = lf_job_submit(lane->job, error);
 	lane->in_flight = !ret;
 	return ret;
 }

@@ -96,7 +96,7 @@ struct lf_view lf_lane_view(const struct lf_lane *lane, enum lf_region region, u
 /** lf_lane_data() - a region for the host */
 float *lf_lane_data(const struct lf_lane *lane, enum lf_region region, uint32_t block);
 
-/** lf_lane_submit() - submit the lane's job */
+/** lf_lane_submit() - submit the lane's job, if it has a command */
 int lf_lane_submit(struct lf_lane *lane, struct lf_error *error);
 
 /** lf_lane_wait() - wait for the lane's job, if one is in flight */

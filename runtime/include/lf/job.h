@@ -150,6 +150,9 @@ void lf_job_read(struct lf_job *job, struct lf_matrix *matrix, uint32_t first, u
 void lf_job_calibrate(struct lf_job *job, struct lf_matrix *matrix, uint32_t count,
 		      struct lf_view input);
 
+/** lf_job_commands() - how many commands were added since lf_job_begin(), refused ones included */
+uint32_t lf_job_commands(const struct lf_job *job);
+
 /**
  * lf_job_submit() - queue the job; does not wait for it
  *

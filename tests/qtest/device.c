@@ -275,31 +275,29 @@ void job_place(Device *device, uint32_t index, Job *job)
 {
     Queue *queue = &device->queues[index];
     uint64_t commands = device_alloc(device, sizeof(job->commands));
-    uint64_t entries = device_alloc(device, LF_PAGE_BYTES);
+    uint64_t buffers = device_alloc(device, LF_PAGE_BYTES);
+    struct lf_submission entry;
 
     qtest_memwrite(device->qts, commands, job->commands,
                    job->command_count * sizeof(*job->commands));
     for (uint32_t i = 0; i < job->buffer_count; i++) {
-        struct lf_buffer_entry entry = {
+        struct lf_buffer_entry buffer = {
             .pages = job->buffers[i]->list,
             .bytes = job->buffers[i]->bytes,
         };
 
-        qtest_memwrite(device->qts, entries + i * sizeof(entry), &entry,
-                       sizeof(entry));
+        qtest_memwrite(device->qts, buffers + i * sizeof(buffer), &buffer,
+                       sizeof(buffer));
     }
     job->submission.tag = queue->tail;
-    if (!job->submission.command_count) {
-        job->submission.command_count = job->command_count;
-    }
-    if (!job->submission.commands) {
-        job->submission.commands = commands;
-    }
-    job->submission.buffer_count = job->buffer_count;
-    job->submission.buffers = job->buffer_count ? entries : 0;
+    entry = job->submission;
+    entry.command_count = entry.command_count ?: job->command_count;
+    entry.commands = entry.commands ?: commands;
+    entry.buffer_count = job->buffer_count;
+    entry.buffers = job->buffer_count ? buffers : 0;
     qtest_memwrite(device->qts,
-                   queue->submissions + queue->tail * sizeof(job->submission),
-                   &job->submission, sizeof(job->submission));
+                   queue->submissions + queue->tail * sizeof(entry), &entry,
+                   sizeof(entry));
     queue->tail = (queue->tail + 1) % queue->entries;
 }
 

@@ -42,6 +42,7 @@ typedef struct Buffer {
     uint64_t *pages;
 } Buffer;
 
+/* What of @submission is not zero goes to the ring in place of the right value. */
 typedef struct Job {
     struct lf_submission submission;
     struct lf_command commands[TEST_JOB_COMMANDS];

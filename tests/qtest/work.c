@@ -439,7 +439,7 @@ static void test_refused(void)
     command->reserved = 0;
     command->output = command->input;
     g_assert_cmpuint(job_run(fixture.device, 1, &job).status, ==,
-                     LF_STATUS_INVALID);
+                     LF_STATUS_OVERLAP);
     buffer_free(in);
     buffer_free(out);
     device_stop(fixture.device);

@@ -280,14 +280,17 @@ int lf_manage_delete(struct lf_device *lf, u32 matrix)
 int lf_manage_list(struct lf_device *lf, u32 first, u32 count, struct lf_matrix_info *entries,
 		   u32 *written)
 {
-	const struct lf_command command = {
+	struct lf_command command = {
 		.opcode = cpu_to_le16(LF_OP_LIST),
 		.first = cpu_to_le32(first),
-		.count = cpu_to_le32(count),
 		.output.space = cpu_to_le16(LF_SPACE_BUFFER),
 		.output.stride = cpu_to_le32(sizeof(*entries)),
 	};
 	int err;
+
+	/* The device takes no more than it has entries. */
+	count = min(count, lf->limits.matrices);
+	command.count = cpu_to_le32(count);
 
 	mutex_lock(&lf->manage->lock);
 	err = manage_run(lf, &command, 0, 0);

@@ -131,9 +131,10 @@ static int check_accumulate(struct lf_validation *v, const struct lf_command *co
 	return le16_to_cpu(command->output.space) == LF_SPACE_SCRATCH ? 0 : refuse(v, "output");
 }
 
-static bool is_positive_finite(u32 bits)
+/* Bits of an fp32 scale: positive, finite, and above 2^-128 so that its inverse is finite too. */
+static bool is_scale(u32 bits)
 {
-	return bits > 0 && bits < 0x7f800000;
+	return bits > 0x00200000 && bits < 0x7f800000;
 }
 
 static int check_barrier(struct lf_validation *v, const struct lf_command *command)
@@ -175,13 +176,15 @@ static int check_mvm(struct lf_validation *v, const struct lf_command *command)
 		err = check_count(v, command);
 	if (err)
 		return err;
+	if (int8 && shape->format != LF_FORMAT_INT8)
+		return refuse(v, "flags");
 	if (command->first)
 		return refuse(v, "first");
 	if (command->width)
 		return refuse(v, "width");
 	if (command->rank)
 		return refuse(v, "rank");
-	if (flags & LF_MVM_FIXED_SCALE ? !is_positive_finite(le32_to_cpu(command->fixed_scale)) :
+	if (flags & LF_MVM_FIXED_SCALE ? !is_scale(le32_to_cpu(command->fixed_scale)) :
 					 command->fixed_scale != 0)
 		return refuse(v, "fixed_scale");
 
@@ -322,8 +325,12 @@ static int check_rows(struct lf_validation *v, const struct lf_command *command,
 	extent.count = count;
 	extent.bytes = (u64)shape->cols * extent.element;
 	extent.strided = true;
-	if (program)
+	if (program) {
+		/* Rows come from the host alone, so that all of them are checked before the first pulse. */
+		if (le16_to_cpu(command->input.space) != LF_SPACE_BUFFER)
+			return refuse(v, "input");
 		return check_operand(v, &command->input, &extent, LF_USE_READ, "input");
+	}
 	return check_operand(v, &command->output, &extent, LF_USE_WRITE, "output");
 }
 

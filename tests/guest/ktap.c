@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The harness of ktap.h.
+ */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/guest/ktap.h"
+
+void ktap_skip(const char *reason)
+{
+	printf("# SKIP %s\n", reason);
+	fflush(stdout);
+	_exit(KTAP_SKIPPED);
+}
+
+void ktap_fail(const char *file, int line, const char *what)
+{
+	printf("# %s:%d: failed: %s\n", file, line, what);
+	fflush(stdout);
+	_exit(1);
+}
+
+static int run_one(const struct ktap_test *test, unsigned int timeout_s)
+{
+	int status;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		alarm(timeout_s);
+		test->run();
+		fflush(stdout);
+		_exit(0);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return 1;
+	if (WIFSIGNALED(status)) {
+		printf("# killed by signal %d\n", WTERMSIG(status));
+		return 1;
+	}
+	return WEXITSTATUS(status);
+}
+
+int ktap_run(const struct ktap_test *tests, size_t count, unsigned int timeout_s)
+{
+	size_t failed = 0, skipped = 0;
+
+	printf("TAP version 13\n1..%zu\n", count);
+	for (size_t i = 0; i < count; i++) {
+		int status = run_one(&tests[i], timeout_s);
+
+		failed += status != 0 && status != KTAP_SKIPPED;
+		skipped += status == KTAP_SKIPPED;
+		printf("%s %zu %s%s\n", status && status != KTAP_SKIPPED ? "not ok" : "ok", i + 1,
+		       tests[i].name, status == KTAP_SKIPPED ? " # SKIP" : "");
+	}
+	printf("# Totals: pass:%zu fail:%zu skip:%zu\n", count - failed - skipped, failed, skipped);
+	fflush(stdout);
+	if (failed)
+		return 1;
+	return skipped == count ? KTAP_SKIPPED : 0;
+}

@@ -170,6 +170,20 @@ START_TEST(cased_models_keep_case_and_accents)
 }
 END_TEST
 
+/* Canonical order of the marks that are kept: U+1D165 comes before U+1D16D however it is typed. */
+START_TEST(marks_are_put_in_order)
+{
+	struct lf_tokenizer *tokenizer;
+
+	io_write_text(io_path("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n"
+					    "a\xf0\x9d\x85\xa5\xf0\x9d\x85\xad\n");
+	ck_assert_int_eq(lf_tokenizer_open(&tokenizer, io_path("."), NULL), 0);
+	EXPECT(tokenizer, "a\xf0\x9d\x85\xa5\xf0\x9d\x85\xad", 16, 2, 4, 3);
+	EXPECT(tokenizer, "a\xf0\x9d\x85\xad\xf0\x9d\x85\xa5", 16, 2, 4, 3);
+	lf_tokenizer_close(tokenizer);
+}
+END_TEST
+
 START_TEST(bad_texts_are_refused)
 {
 	static char long_text[LF_TOKENIZER_MAX_TEXT_BYTES + 1];
@@ -276,6 +290,7 @@ int main(void)
 	tcase_add_test(small, words_are_spelled_greedily);
 	tcase_add_test(small, long_texts_are_cut_off);
 	tcase_add_test(small, cased_models_keep_case_and_accents);
+	tcase_add_test(small, marks_are_put_in_order);
 	tcase_add_test(small, bad_texts_are_refused);
 	tcase_add_loop_test(small, bad_vocabularies_are_refused, 0,
 			    (int)(sizeof(bad_vocabularies) / sizeof(bad_vocabularies[0])));

@@ -7,6 +7,7 @@
 #include "libqos/pci.h"
 #include "hw/pci/pci_regs.h"
 #include "qemu/bswap.h"
+#include "qemu/cutils.h"
 #include "device.h"
 
 #define WINDOW(index, reg) (LF_REG_QUEUE + LF_QUEUE_STRIDE * (index) + (reg))
@@ -353,6 +354,127 @@ static void test_reset(void)
     device_stop(device);
 }
 
+/*
+ * A product that takes the model a while, the slowest way there is to compute
+ * it; its output is a buffer of zeros.
+ */
+#define SLOW_OPTIONS ",preset=isaac,adc_bits=6,simd=scalar"
+#define SLOW_ROWS 256
+#define SLOW_COLS 64
+#define SLOW_BATCH 1024
+
+typedef struct Slow {
+    uint32_t matrix;
+    Buffer *in;
+    Buffer *out;
+} Slow;
+
+static Slow slow_new(Device *device)
+{
+    g_autofree int8_t *weights = g_new(int8_t, SLOW_ROWS * SLOW_COLS);
+    g_autofree int8_t *input = g_new(int8_t, SLOW_ROWS * SLOW_BATCH);
+    Slow slow = {
+        .in = buffer_new(device, SLOW_ROWS * SLOW_BATCH),
+        .out = buffer_new(device, SLOW_COLS * SLOW_BATCH * sizeof(float)),
+    };
+
+    fill_weights(weights, SLOW_ROWS * SLOW_COLS, 31);
+    fill_weights(input, SLOW_ROWS * SLOW_BATCH, 32);
+    slow.matrix = matrix_new(device, SLOW_ROWS, SLOW_COLS, weights);
+    buffer_write(device, slow.in, 0, input, slow.in->bytes);
+    return slow;
+}
+
+static void slow_submit(Device *device, Slow *slow)
+{
+    const float step = 1;
+    Job job = {};
+    struct lf_command *command = job_add(&job, LF_OP_MVM);
+
+    command->flags = LF_MVM_INPUT_INT8 | LF_MVM_FIXED_SCALE;
+    memcpy(&command->fixed_scale, &step, sizeof(step));
+    command->matrix = slow->matrix;
+    command->count = SLOW_BATCH;
+    command->input = job_buffer(&job, slow->in, 0, SLOW_ROWS);
+    command->output = job_buffer(&job, slow->out, 0, SLOW_COLS * sizeof(float));
+    job_place(device, 1, &job);
+    job_ring(device, 1);
+    g_usleep(5000);
+}
+
+static bool slow_output_is_zero(Device *device, Slow *slow)
+{
+    g_autofree uint8_t *output = g_malloc(slow->out->bytes);
+
+    buffer_read(device, slow->out, 0, output, slow->out->bytes);
+    return buffer_is_zero(output, slow->out->bytes);
+}
+
+static void slow_free(Slow *slow)
+{
+    buffer_free(slow->in);
+    buffer_free(slow->out);
+}
+
+/* A job that a reset or a disable overtakes leaves the host's memory alone. */
+static void test_overtaken(void)
+{
+    Device *device = device_start_default(SLOW_OPTIONS);
+    Slow slow = slow_new(device);
+
+    slow_submit(device, &slow);
+    device_write(device, LF_REG_CONTROL, LF_CONTROL_RESET);
+    device_wait(device, LF_REG_CONTROL, LF_CONTROL_RESET, 0);
+    g_assert_false(queue_has_record(device, 1));
+    g_assert_true(slow_output_is_zero(device, &slow));
+    reopen(device);
+
+    slow_submit(device, &slow);
+    device_write(device, WINDOW(1, LF_QUEUE_CONTROL), 0);
+    device_wait(device, WINDOW(1, LF_QUEUE_STATE), LF_QUEUE_ENABLED, 0);
+    g_assert_false(queue_has_record(device, 1));
+    g_assert_true(slow_output_is_zero(device, &slow));
+    queue_open(device, 1, TEST_RING_ENTRIES);
+
+    /* And the same job does write when it is left alone. */
+    slow_submit(device, &slow);
+    g_assert_cmpuint(queue_take(device, 1).status, ==, LF_STATUS_OK);
+    g_assert_false(slow_output_is_zero(device, &slow));
+
+    /* QEMU ends while it runs. */
+    slow_submit(device, &slow);
+    slow_free(&slow);
+    device_stop(device);
+}
+
+/* A stopped machine is quiet, and goes on where it was. */
+static void test_stop(void)
+{
+    Device *device = device_start_default(SLOW_OPTIONS);
+    Slow slow = slow_new(device);
+    Job job = nothing();
+    bool waits;
+
+    slow_submit(device, &slow);
+    job_place(device, 1, &job);
+    job_ring(device, 1);
+    qtest_qmp_assert_success(device->qts, "{'execute': 'stop'}");
+    if (queue_has_record(device, 1)) {
+        g_assert_cmpuint(queue_take(device, 1).status, ==, LF_STATUS_OK);
+        g_assert_false(slow_output_is_zero(device, &slow));
+    }
+    waits = !queue_has_record(device, 1);
+    g_usleep(50000);
+    g_assert_true(waits == !queue_has_record(device, 1));
+    qtest_qmp_assert_success(device->qts, "{'execute': 'cont'}");
+    while (device->queues[1].head != device->queues[1].tail) {
+        g_assert_cmpuint(queue_take(device, 1).status, ==, LF_STATUS_OK);
+    }
+    g_assert_false(slow_output_is_zero(device, &slow));
+    slow_free(&slow);
+    device_stop(device);
+}
+
 static void test_disable(void)
 {
     Device *device = device_start_default(",debug=on");
@@ -490,6 +612,8 @@ int main(int argc, char **argv)
     qtest_add_func("/lf-accel/queues/bad-entry", test_bad_entry);
     qtest_add_func("/lf-accel/queues/dma-error", test_dma_error);
     qtest_add_func("/lf-accel/queues/reset", test_reset);
+    qtest_add_func("/lf-accel/queues/overtaken", test_overtaken);
+    qtest_add_func("/lf-accel/queues/stop", test_stop);
     qtest_add_func("/lf-accel/queues/disable", test_disable);
     qtest_add_func("/lf-accel/queues/inject", test_inject);
     qtest_add_func("/lf-accel/queues/msix", test_msix);

@@ -38,32 +38,11 @@ struct common {
 	const char *device;
 };
 
-#define COMMON_OPTIONS                                                                         \
-	{"device",                                                                             \
-	 OPTION_TEXT,                                                                          \
-	 offsetof(struct common, device),                                                      \
-	 "SPEC",                                                                               \
-	 "/dev/accel/accelN, or inproc[:preset,key=value...]",                                 \
-	 0,                                                                                    \
-	 0},                                                                                   \
-		{"json",                                                                       \
-		 OPTION_FLAG,                                                                  \
-		 offsetof(struct common, json),                                                \
-		 NULL,                                                                         \
-		 "print JSON on standard output",                                              \
-		 0,                                                                            \
-		 0},                                                                           \
-		{"quiet",                                                                      \
-		 OPTION_FLAG,                                                                  \
-		 offsetof(struct common, quiet),                                               \
-		 NULL,                                                                         \
-		 "no progress on standard error",                                              \
-		 0,                                                                            \
-		 0},                                                                           \
-		{"help", OPTION_FLAG, offsetof(struct common, help), NULL, "this text", 0, 0}, \
-	{                                                                                      \
-		NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0                                         \
-	}
+/* Options of struct common, which every command has. */
+extern const struct option_spec common_options[];
+
+/* Most tables of options a command has. */
+#define COMMAND_TABLES 4
 
 /**
  * struct command - a command
@@ -71,7 +50,7 @@ struct common {
  * @verb: second word, NULL without
  * @operands: what help calls the operands, NULL if there are none
  * @help: one line
- * @specs: its options
+ * @options: its tables of options, the rest NULL
  * @values_bytes: size of its struct of values, which begins with struct common
  * @defaults: that struct, as it is without options
  * @run: build @result, a new object; a negative errno and @error on failure
@@ -81,7 +60,7 @@ struct command {
 	const char *verb;
 	const char *operands;
 	const char *help;
-	const struct option_spec *specs;
+	const struct option_spec *options[COMMAND_TABLES];
 	size_t values_bytes;
 	const void *defaults;
 	int (*run)(const void *values, char **operands, json_t *result, struct lf_error *error);

@@ -19,23 +19,23 @@ struct deploy_values {
 	bool private;
 };
 
-static const struct option_spec deploy_specs[] = {
-	{"model", OPTION_TEXT, offsetof(struct deploy_values, model), "DIR",
-	 "Hugging Face directory of a BERT-type encoder", 0, 0},
-	{"name", OPTION_TEXT, offsetof(struct deploy_values, name), "NAME",
-	 "what its matrices are published under [model]", 0, 0},
-	{"pool", OPTION_TEXT, offsetof(struct deploy_values, pool), "DIR",
-	 "directory of PEFT adapters to deploy beside it", 0, 0},
-	{"modules", OPTION_NUMBER, offsetof(struct deploy_values, modules), "N",
-	 "how many of them, 0 for all [0]", 0, LF_POOL_MODULES},
-	{"pool-seed", OPTION_NUMBER, offsetof(struct deploy_values, pool_seed), "S",
-	 "draw them by this seed, 0 for the first ones [0]", 0, 1e15},
-	{"private", OPTION_FLAG, offsetof(struct deploy_values, private), NULL,
-	 "readable by the owner only (otherwise by everyone: mode 0444)", 0, 0},
-	COMMON_OPTIONS,
+static const struct option_spec deploy_options[] = {
+	{ "model", OPTION_TEXT, offsetof(struct deploy_values, model), "DIR",
+	  "Hugging Face directory of a BERT-type encoder", 0, 0 },
+	{ "name", OPTION_TEXT, offsetof(struct deploy_values, name), "NAME",
+	  "what its matrices are published under [model]", 0, 0 },
+	{ "pool", OPTION_TEXT, offsetof(struct deploy_values, pool), "DIR",
+	  "directory of PEFT adapters to deploy beside it", 0, 0 },
+	{ "modules", OPTION_NUMBER, offsetof(struct deploy_values, modules), "N",
+	  "how many of them, 0 for all [0]", 0, LF_POOL_MODULES },
+	{ "pool-seed", OPTION_NUMBER, offsetof(struct deploy_values, pool_seed), "S",
+	  "draw them by this seed, 0 for the first ones [0]", 0, 1e15 },
+	{ "private", OPTION_FLAG, offsetof(struct deploy_values, private), NULL,
+	  "readable by the owner only (otherwise by everyone: mode 0444)", 0, 0 },
+	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
 };
 
-static const struct deploy_values deploy_defaults = {.name = "model"};
+static const struct deploy_values deploy_defaults = { .name = "model" };
 
 static int deploy_pool(const struct deploy_values *values, struct lf_device *device,
 		       struct lf_counters *counters, json_t *result, struct lf_error *error)
@@ -66,7 +66,7 @@ static int deploy_pool(const struct deploy_values *values, struct lf_device *dev
 static int deploy(const void *opaque, char **operands, json_t *result, struct lf_error *error)
 {
 	const struct deploy_values *values = opaque;
-	struct lf_counters counters = {0};
+	struct lf_counters counters = { 0 };
 	struct lf_device *device;
 	struct progress progress;
 	int ret;
@@ -90,7 +90,13 @@ static int deploy(const void *opaque, char **operands, json_t *result, struct lf
 }
 
 const struct command deploy_commands[] = {
-	{"deploy", NULL, NULL, "program a model and a pool of LoRA modules, once", deploy_specs,
-	 sizeof(struct deploy_values), &deploy_defaults, deploy},
-	{0},
+	{ "deploy",
+	  NULL,
+	  NULL,
+	  "program a model and a pool of LoRA modules, once",
+	  { deploy_options, common_options },
+	  sizeof(struct deploy_values),
+	  &deploy_defaults,
+	  deploy },
+	{ 0 },
 };

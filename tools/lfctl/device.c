@@ -7,7 +7,6 @@
 #include "tools/lfctl/command.h"
 #include "tools/lfctl/output.h"
 
-static const struct option_spec common_specs[] = {COMMON_OPTIONS};
 static const struct common common_defaults;
 
 static int list(const void *values, char **operands, json_t *result, struct lf_error *error)
@@ -112,11 +111,29 @@ static int telemetry(const void *values, char **operands, json_t *result, struct
 }
 
 const struct command device_commands[] = {
-	{"list", NULL, NULL, "devices of this machine", common_specs, sizeof(struct common),
-	 &common_defaults, list},
-	{"info", NULL, NULL, "what a device is and what one job may hold", common_specs,
-	 sizeof(struct common), &common_defaults, info},
-	{"telemetry", NULL, NULL, "energy, work and wear of a device since it was made",
-	 common_specs, sizeof(struct common), &common_defaults, telemetry},
-	{0},
+	{ "list",
+	  NULL,
+	  NULL,
+	  "devices of this machine",
+	  { common_options },
+	  sizeof(struct common),
+	  &common_defaults,
+	  list },
+	{ "info",
+	  NULL,
+	  NULL,
+	  "what a device is and what one job may hold",
+	  { common_options },
+	  sizeof(struct common),
+	  &common_defaults,
+	  info },
+	{ "telemetry",
+	  NULL,
+	  NULL,
+	  "energy, work and wear of a device since it was made",
+	  { common_options },
+	  sizeof(struct common),
+	  &common_defaults,
+	  telemetry },
+	{ 0 },
 };

@@ -15,6 +15,17 @@ static const struct command *const areas[] = {
 	train_commands,
 };
 
+const struct option_spec common_options[] = {
+	{ "device", OPTION_TEXT, offsetof(struct common, device), "SPEC",
+	  "/dev/accel/accelN, or inproc[:preset,key=value...]", 0, 0 },
+	{ "json", OPTION_FLAG, offsetof(struct common, json), NULL, "print JSON on standard output",
+	  0, 0 },
+	{ "quiet", OPTION_FLAG, offsetof(struct common, quiet), NULL,
+	  "no progress on standard error", 0, 0 },
+	{ "help", OPTION_FLAG, offsetof(struct common, help), NULL, "this text", 0, 0 },
+	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
+};
+
 #define AREAS (sizeof(areas) / sizeof(areas[0]))
 
 static void print_usage(FILE *stream)
@@ -40,7 +51,7 @@ static void print_command(const struct command *command)
 	       command->verb ? " " : "", command->verb ? command->verb : "",
 	       command->operands ? " " : "", command->operands ? command->operands : "",
 	       command->help);
-	options_help(command->specs);
+	options_help(command->options);
 }
 
 /* Finds the command that the arguments begin with; @used receives how many words its name has. */
@@ -94,7 +105,7 @@ static int count_words(const char *operands)
 
 static enum exit_code run_command(const struct command *command, int argc, char **argv)
 {
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	struct common *values = malloc(command->values_bytes);
 	json_t *result = json_object();
 	int operands, ret;
@@ -106,7 +117,7 @@ static enum exit_code run_command(const struct command *command, int argc, char 
 		return EXIT_FAILED;
 	}
 	memcpy(values, command->defaults, command->values_bytes);
-	ret = options_parse(command->specs, values, argc, argv, &operands, &error);
+	ret = options_parse(command->options, values, argc, argv, &operands, &error);
 	if (!ret && !values->help && operands != count_words(command->operands))
 		ret = lf_error_set(&error, -EINVAL, "%d operands given, %d wanted", operands,
 				   count_words(command->operands));

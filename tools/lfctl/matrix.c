@@ -6,7 +6,6 @@
 #include "tools/lfctl/command.h"
 #include "tools/lfctl/output.h"
 
-static const struct option_spec common_specs[] = {COMMON_OPTIONS};
 static const struct common common_defaults;
 
 static const char *format_name(uint8_t format)
@@ -74,9 +73,21 @@ static int info(const void *values, char **operands, json_t *result, struct lf_e
 }
 
 const struct command matrix_commands[] = {
-	{"matrix", "list", NULL, "matrices that are published on a device", common_specs,
-	 sizeof(struct common), &common_defaults, list},
-	{"matrix", "info", "NAME", "one matrix", common_specs, sizeof(struct common),
-	 &common_defaults, info},
-	{0},
+	{ "matrix",
+	  "list",
+	  NULL,
+	  "matrices that are published on a device",
+	  { common_options },
+	  sizeof(struct common),
+	  &common_defaults,
+	  list },
+	{ "matrix",
+	  "info",
+	  "NAME",
+	  "one matrix",
+	  { common_options },
+	  sizeof(struct common),
+	  &common_defaults,
+	  info },
+	{ 0 },
 };

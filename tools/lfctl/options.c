@@ -8,12 +8,13 @@
 
 #include "tools/lfctl/options.h"
 
-static const struct option_spec *find(const struct option_spec *specs, const char *name,
+static const struct option_spec *find(const struct option_spec *const *tables, const char *name,
 				      size_t length)
 {
-	for (; specs->name; specs++)
-		if (strlen(specs->name) == length && !strncmp(specs->name, name, length))
-			return specs;
+	for (; *tables; tables++)
+		for (const struct option_spec *spec = *tables; spec->name; spec++)
+			if (strlen(spec->name) == length && !strncmp(spec->name, name, length))
+				return spec;
 	return NULL;
 }
 
@@ -86,7 +87,7 @@ static int set_value(const struct option_spec *spec, void *values, const char *t
 	}
 }
 
-int options_parse(const struct option_spec *specs, void *values, int argc, char **argv,
+int options_parse(const struct option_spec *const *tables, void *values, int argc, char **argv,
 		  int *operands, struct lf_error *error)
 {
 	bool only_operands = false;
@@ -110,7 +111,7 @@ int options_parse(const struct option_spec *specs, void *values, int argc, char 
 			only_operands = true;
 			continue;
 		}
-		spec = find(specs, name, length);
+		spec = find(tables, name, length);
 		if (!spec)
 			return lf_error_set(error, -EINVAL, "--%.*s: no such option", (int)length,
 					    name);
@@ -131,16 +132,21 @@ int options_parse(const struct option_spec *specs, void *values, int argc, char 
 	return 0;
 }
 
-void options_help(const struct option_spec *specs)
+static void option_help(const struct option_spec *spec)
 {
-	for (; specs->name; specs++) {
-		char left[64];
+	char left[64];
 
-		snprintf(left, sizeof(left), "--%s%s%s", specs->name, specs->argument ? " " : "",
-			 specs->argument ? specs->argument : "");
-		if (strlen(left) > 26)
-			printf("  %s\n  %-26s  %s\n", left, "", specs->help);
-		else
-			printf("  %-26s  %s\n", left, specs->help);
-	}
+	snprintf(left, sizeof(left), "--%s%s%s", spec->name, spec->argument ? " " : "",
+		 spec->argument ? spec->argument : "");
+	if (strlen(left) > 26)
+		printf("  %s\n  %-26s  %s\n", left, "", spec->help);
+	else
+		printf("  %-26s  %s\n", left, spec->help);
+}
+
+void options_help(const struct option_spec *const *tables)
+{
+	for (; *tables; tables++)
+		for (const struct option_spec *spec = *tables; spec->name; spec++)
+			option_help(spec);
 }

@@ -41,7 +41,7 @@ struct option_spec {
 
 /**
  * options_parse() - read the arguments of a command
- * @specs: ended by one without a name
+ * @tables: tables of options, ended by NULL; each is ended by an option without a name
  * @values: struct that holds the values, defaults set
  * @argc: number of arguments
  * @argv: arguments behind the command's name
@@ -50,10 +50,10 @@ struct option_spec {
  *
  * Return: 0, or -EINVAL.
  */
-int options_parse(const struct option_spec *specs, void *values, int argc, char **argv,
+int options_parse(const struct option_spec *const *tables, void *values, int argc, char **argv,
 		  int *operands, struct lf_error *error);
 
-/** options_help() - print the table */
-void options_help(const struct option_spec *specs);
+/** options_help() - print the tables */
+void options_help(const struct option_spec *const *tables);
 
 #endif

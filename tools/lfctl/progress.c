@@ -11,7 +11,7 @@
 
 void progress_start(struct progress *progress, const char *label, bool quiet)
 {
-	*progress = (struct progress){.label = label, .quiet = quiet, .printed = -LINE_STEP};
+	*progress = (struct progress){ .label = label, .quiet = quiet, .printed = -LINE_STEP };
 }
 
 void progress_note(struct progress *progress, uint64_t done, uint64_t total, const char *note)

@@ -44,7 +44,7 @@ static bool names_target(const char *text, size_t length, enum lf_target target)
 		[LF_TARGET_VALUE] = "v",	 [LF_TARGET_ATTENTION_OUTPUT] = "o",
 		[LF_TARGET_INTERMEDIATE] = "wi", [LF_TARGET_OUTPUT] = "wo",
 	};
-	const char *names[] = {short_names[target], lf_target_name(target)};
+	const char *names[] = { short_names[target], lf_target_name(target) };
 
 	for (int at = 0; at < 2; at++)
 		if (strlen(names[at]) == length && !strncmp(names[at], text, length))

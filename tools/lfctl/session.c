@@ -18,13 +18,14 @@ static int task_file(const struct session_options *options, const char *file, ch
 }
 
 static int read_examples(struct session *session, const struct session_options *options,
-			 const char *file, uint32_t tokens, uint32_t limit,
+			 const char *split, uint32_t tokens, uint32_t limit,
 			 struct lf_examples *examples, struct lf_error *error)
 {
 	struct lf_dataset *dataset;
-	char path[1024];
+	char file[32], path[1024];
 	int ret;
 
+	snprintf(file, sizeof(file), "%s.jsonl", split);
 	ret = task_file(options, file, path, sizeof(path), error);
 	if (!ret)
 		ret = lf_dataset_read(&dataset, path, session->labels, error);
@@ -48,10 +49,9 @@ static int read_task(struct session *session, const struct session_options *opti
 	if (!ret)
 		ret = lf_tokenizer_open(&session->tokenizer, options->model, error);
 	if (!ret && options->training)
-		ret = read_examples(session, options, "train.jsonl", tokens, 0, &session->train,
-				    error);
+		ret = read_examples(session, options, "train", tokens, 0, &session->train, error);
 	if (!ret)
-		ret = read_examples(session, options, "test.jsonl", tokens, options->test_limit,
+		ret = read_examples(session, options, options->split, tokens, options->test_limit,
 				    &session->test, error);
 	return ret;
 }
@@ -59,15 +59,15 @@ static int read_task(struct session *session, const struct session_options *opti
 int session_open(struct session *session, const struct session_options *options,
 		 const struct recipe *recipe, struct lf_error *error)
 {
-	struct lf_encoder_options encoder = {.directory = options->model,
-					     .name = options->name,
-					     .batch_sequences = options->batch,
-					     .sequence_tokens = (uint32_t)recipe->tokens,
-					     .threads = options->threads,
-					     .simd = options->simd};
+	struct lf_encoder_options encoder = { .directory = options->model,
+					      .name = options->name,
+					      .batch_sequences = options->batch,
+					      .sequence_tokens = (uint32_t)recipe->tokens,
+					      .threads = options->threads,
+					      .simd = options->simd };
 	int ret;
 
-	*session = (struct session){0};
+	*session = (struct session){ 0 };
 	if (!options->model || !options->task)
 		return lf_error_set(error, -EINVAL, "--%s is missing",
 				    options->model ? "task" : "model");
@@ -98,8 +98,9 @@ int session_method(struct session *session, const struct recipe *recipe,
 		   const struct lf_lorafusion_options *rates, double lora_rate,
 		   struct lf_error *error)
 {
-	struct lf_lora_options lora = {
-		.rank = (uint32_t)recipe->rank, .alpha = recipe->alpha, .rate = lora_rate};
+	struct lf_lora_options lora = { .rank = (uint32_t)recipe->rank,
+					.alpha = recipe->alpha,
+					.rate = lora_rate };
 	struct lf_lorafusion_options fusion = *rates;
 	int ret = 0;
 
@@ -137,5 +138,5 @@ void session_close(struct session *session)
 	lf_examples_release(&session->test);
 	lf_tokenizer_close(session->tokenizer);
 	lf_label_set_free(session->labels);
-	*session = (struct session){0};
+	*session = (struct session){ 0 };
 }

@@ -15,10 +15,11 @@
  * @model: directory of the model
  * @name: name it was deployed under
  * @pool: directory of the pool, for LoRAFusion
- * @task: directory with labels.json, train.jsonl and test.jsonl
+ * @task: directory with labels.json, train.jsonl, validation.jsonl and test.jsonl
  * @batch: sentences a pass
  * @threads: of the host, 0 for one a CPU
  * @simd: host kernels, NULL for the best
+ * @split: examples to test on: "test" or "validation"
  * @test_limit: first test examples only, 0 for all
  * @training: read train.jsonl as well
  */
@@ -31,6 +32,7 @@ struct session_options {
 	uint32_t batch;
 	uint32_t threads;
 	const char *simd;
+	const char *split;
 	uint32_t test_limit;
 	bool training;
 };

@@ -34,6 +34,7 @@ struct train_values {
 	uint64_t threads;
 	uint64_t test_limit;
 	const char *simd;
+	const char *split;
 	double rate;
 	double coefficient_rate;
 	double magnitude_rate;
@@ -42,106 +43,79 @@ struct train_values {
 
 #define PLACE(field) offsetof(struct train_values, field)
 
-/* Options that say where things are, for both commands. */
-#define PLACE_OPTIONS                                                                               \
-	{"model", OPTION_TEXT, PLACE(model), "DIR", "Hugging Face directory of the model", 0, 0},   \
-		{"name", OPTION_TEXT, PLACE(name), "NAME", "what it was deployed under [model]", 0, \
-		 0},                                                                                \
-		{"pool",                                                                            \
-		 OPTION_TEXT,                                                                       \
-		 PLACE(pool),                                                                       \
-		 "DIR",                                                                             \
-		 "directory of the pool's PEFT adapters",                                           \
-		 0,                                                                                 \
-		 0},                                                                                \
-		{"task",                                                                            \
-		 OPTION_TEXT,                                                                       \
-		 PLACE(task),                                                                       \
-		 "DIR",                                                                             \
-		 "labels.json, train.jsonl and test.jsonl",                                         \
-		 0,                                                                                 \
-		 0},                                                                                \
-		{"predictions",                                                                     \
-		 OPTION_TEXT,                                                                       \
-		 PLACE(predictions),                                                                \
-		 "FILE",                                                                            \
-		 "write the predicted labels of the test examples, a line each",                    \
-		 0,                                                                                 \
-		 0},                                                                                \
-		{"batch", OPTION_NUMBER, PLACE(batch), "N", "sentences a step [10]", 1, 4096},      \
-		{"test-limit",                                                                      \
-		 OPTION_NUMBER,                                                                     \
-		 PLACE(test_limit),                                                                 \
-		 "N",                                                                               \
-		 "first test examples only, 0 for all [0]",                                         \
-		 0,                                                                                 \
-		 1e9},                                                                              \
-		{"threads",                                                                         \
-		 OPTION_NUMBER,                                                                     \
-		 PLACE(threads),                                                                    \
-		 "N",                                                                               \
-		 "of the host, 0 for one a CPU [0]",                                                \
-		 0,                                                                                 \
-		 256},                                                                              \
-	{                                                                                           \
-		"simd", OPTION_TEXT, PLACE(simd), "ISA",                                            \
-			"host kernels: scalar, avx2, avx512, neon or auto [auto]", 0, 0             \
-	}
-
-static const struct option_spec train_specs[] = {
-	PLACE_OPTIONS,
-	{"adapter", OPTION_TEXT, PLACE(adapter), "PATH",
-	 "write what was learned: a file, or for lora a PEFT directory", 0, 0},
-	{"method", OPTION_CHOICE, PLACE(recipe.method), "lorafusion|lora|head",
-	 "what is trained [lorafusion]", 0, 0},
-	{"merge", OPTION_CHOICE, PLACE(recipe.merge), "sum|product",
-	 "of products, or product of sums [sum]", 0, 0},
-	{"modules", OPTION_NUMBER, PLACE(recipe.modules), "N", "modules of the pool, 0 for all [0]",
-	 0, LF_POOL_MODULES},
-	{"pool-seed", OPTION_NUMBER, PLACE(recipe.pool_seed), "S",
-	 "draw them by this seed, 0 for the first ones [0]", 0, 1e15},
-	{"rank", OPTION_NUMBER, PLACE(recipe.rank), "R", "of a LoRA [16]", 1, 1024},
-	{"alpha", OPTION_REAL, PLACE(recipe.alpha), "X", "of a LoRA [32]", 1e-3, 1e6},
-	{"targets", OPTION_TEXT, PLACE(recipe.targets), "LIST",
-	 "layers that are adapted: q, k, v, o, wi, wo [q,v]", 0, 0},
-	{"head", OPTION_CHOICE, PLACE(recipe.head), "cosine|linear",
-	 "frozen label embeddings, or a trained layer [cosine]", 0, 0},
-	{"temperature", OPTION_REAL, PLACE(recipe.temperature), "X", "of the cosine head [0.05]",
-	 1e-3, 1e3},
-	{"tokens", OPTION_NUMBER, PLACE(recipe.tokens), "N", "longest sentence [32]", 2, 512},
-	{"epochs", OPTION_NUMBER, PLACE(epochs), "N", "passes over the examples [20]", 1, 1e6},
-	{"steps", OPTION_NUMBER, PLACE(steps), "N", "stop after so many, 0 for all [0]", 0, 1e9},
-	{"seed", OPTION_NUMBER, PLACE(seed), "S", "of initial values and order [1]", 0, 1e15},
-	{"rate", OPTION_REAL, PLACE(rate), "X", "learning rate of a LoRA [0.001]", 0, 10},
-	{"coefficient-rate", OPTION_REAL, PLACE(coefficient_rate), "X",
-	 "learning rate of the coefficients [0.02]", 0, 10},
-	{"magnitude-rate", OPTION_REAL, PLACE(magnitude_rate), "X",
-	 "learning rate of the magnitudes [0.005]", 0, 10},
-	{"checkpoint", OPTION_TEXT, PLACE(checkpoint), "FILE",
-	 "resume from it if it is there, and keep it up to date", 0, 0},
-	{"checkpoint-steps", OPTION_NUMBER, PLACE(checkpoint_steps), "N",
-	 "steps between checkpoints [50]", 1, 1e9},
-	{"dry-run", OPTION_FLAG, PLACE(dry_run), NULL,
-	 "count what would be trained, from config.json alone", 0, 0},
-	COMMON_OPTIONS,
+/* Where things are, for both commands. */
+static const struct option_spec place_options[] = {
+	{ "model", OPTION_TEXT, PLACE(model), "DIR", "Hugging Face directory of the model", 0, 0 },
+	{ "name", OPTION_TEXT, PLACE(name), "NAME", "what it was deployed under [model]", 0, 0 },
+	{ "pool", OPTION_TEXT, PLACE(pool), "DIR", "directory of the pool's PEFT adapters", 0, 0 },
+	{ "task", OPTION_TEXT, PLACE(task), "DIR", "labels.json and {train,validation,test}.jsonl",
+	  0, 0 },
+	{ "split", OPTION_CHOICE, PLACE(split), "test|validation", "what to test on [test]", 0, 0 },
+	{ "test-limit", OPTION_NUMBER, PLACE(test_limit), "N",
+	  "first test examples only, 0 for all [0]", 0, 1e9 },
+	{ "predictions", OPTION_TEXT, PLACE(predictions), "FILE",
+	  "write the predicted labels of the test examples, a line each", 0, 0 },
+	{ "batch", OPTION_NUMBER, PLACE(batch), "N", "sentences a step [10]", 1, 4096 },
+	{ "threads", OPTION_NUMBER, PLACE(threads), "N", "of the host, 0 for one a CPU [0]", 0,
+	  256 },
+	{ "simd", OPTION_TEXT, PLACE(simd), "ISA",
+	  "host kernels: scalar, avx2, avx512, neon or auto [auto]", 0, 0 },
+	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
 };
 
-static const struct option_spec eval_specs[] = {
-	PLACE_OPTIONS,
-	{"adapter", OPTION_TEXT, PLACE(adapter), "FILE", "what lfctl train wrote", 0, 0},
-	COMMON_OPTIONS,
+static const struct option_spec train_options[] = {
+	{ "adapter", OPTION_TEXT, PLACE(adapter), "PATH",
+	  "write what was learned: a file, or for lora a PEFT directory", 0, 0 },
+	{ "method", OPTION_CHOICE, PLACE(recipe.method), "lorafusion|lora|head",
+	  "what is trained [lorafusion]", 0, 0 },
+	{ "merge", OPTION_CHOICE, PLACE(recipe.merge), "sum|product",
+	  "of products, or product of sums [sum]", 0, 0 },
+	{ "modules", OPTION_NUMBER, PLACE(recipe.modules), "N",
+	  "modules of the pool, 0 for all [0]", 0, LF_POOL_MODULES },
+	{ "pool-seed", OPTION_NUMBER, PLACE(recipe.pool_seed), "S",
+	  "draw them by this seed, 0 for the first ones [0]", 0, 1e15 },
+	{ "rank", OPTION_NUMBER, PLACE(recipe.rank), "R", "of a LoRA [16]", 1, 1024 },
+	{ "alpha", OPTION_REAL, PLACE(recipe.alpha), "X", "of a LoRA [32]", 1e-3, 1e6 },
+	{ "targets", OPTION_TEXT, PLACE(recipe.targets), "LIST",
+	  "layers a LoRA adapts: q, k, v, o, wi, wo [q,v]", 0, 0 },
+	{ "head", OPTION_CHOICE, PLACE(recipe.head), "cosine|linear",
+	  "frozen label embeddings, or a trained layer [cosine]", 0, 0 },
+	{ "temperature", OPTION_REAL, PLACE(recipe.temperature), "X", "of the cosine head [0.05]",
+	  1e-3, 1e3 },
+	{ "tokens", OPTION_NUMBER, PLACE(recipe.tokens), "N", "longest sentence [32]", 2, 512 },
+	{ "epochs", OPTION_NUMBER, PLACE(epochs), "N", "passes over the examples [20]", 1, 1e6 },
+	{ "steps", OPTION_NUMBER, PLACE(steps), "N", "stop after so many, 0 for all [0]", 0, 1e9 },
+	{ "seed", OPTION_NUMBER, PLACE(seed), "S", "of initial values and order [1]", 0, 1e15 },
+	{ "rate", OPTION_REAL, PLACE(rate), "X", "learning rate of a LoRA [0.001]", 0, 10 },
+	{ "coefficient-rate", OPTION_REAL, PLACE(coefficient_rate), "X",
+	  "learning rate of the coefficients [0.02]", 0, 10 },
+	{ "magnitude-rate", OPTION_REAL, PLACE(magnitude_rate), "X",
+	  "learning rate of the magnitudes [0.005]", 0, 10 },
+	{ "checkpoint", OPTION_TEXT, PLACE(checkpoint), "FILE",
+	  "resume from it if it is there, and keep it up to date", 0, 0 },
+	{ "checkpoint-steps", OPTION_NUMBER, PLACE(checkpoint_steps), "N",
+	  "steps between checkpoints [50]", 1, 1e9 },
+	{ "dry-run", OPTION_FLAG, PLACE(dry_run), NULL,
+	  "count what would be trained, from config.json alone", 0, 0 },
+	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
+};
+
+static const struct option_spec eval_options[] = {
+	{ "adapter", OPTION_TEXT, PLACE(adapter), "FILE", "what lfctl train wrote", 0, 0 },
+	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
 };
 
 static const struct train_values train_defaults = {
-	.recipe = {.method = "lorafusion",
-		   .merge = "sum",
-		   .rank = 16,
-		   .alpha = 32,
-		   .targets = "q,v",
-		   .head = "cosine",
-		   .temperature = LF_HEAD_TEMPERATURE,
-		   .tokens = 32},
+	.recipe = { .method = "lorafusion",
+		    .merge = "sum",
+		    .rank = 16,
+		    .alpha = 32,
+		    .targets = "q,v",
+		    .head = "cosine",
+		    .temperature = LF_HEAD_TEMPERATURE,
+		    .tokens = 32 },
 	.name = "model",
+	.split = "test",
 	.checkpoint_steps = 50,
 	.epochs = 20,
 	.batch = 10,
@@ -153,15 +127,16 @@ static const struct train_values train_defaults = {
 
 static struct session_options session_options_of(const struct train_values *values)
 {
-	return (struct session_options){.device = values->common.device,
-					.model = values->model,
-					.name = values->name,
-					.pool = values->pool,
-					.task = values->task,
-					.batch = (uint32_t)values->batch,
-					.threads = (uint32_t)values->threads,
-					.simd = values->simd,
-					.test_limit = (uint32_t)values->test_limit};
+	return (struct session_options){ .device = values->common.device,
+					 .model = values->model,
+					 .name = values->name,
+					 .pool = values->pool,
+					 .task = values->task,
+					 .batch = (uint32_t)values->batch,
+					 .threads = (uint32_t)values->threads,
+					 .simd = values->simd,
+					 .split = values->split,
+					 .test_limit = (uint32_t)values->test_limit };
 }
 
 static int count_trainable(const struct train_values *values, uint32_t modules, json_t *result,
@@ -321,13 +296,13 @@ static int save_adaptation(const struct train_values *values, const struct sessi
 static int train_session(const struct train_values *values, struct session *session, json_t *result,
 			 struct lf_error *error)
 {
-	struct lf_train_options options = {.epochs = (uint32_t)values->epochs,
-					   .batch = (uint32_t)values->batch,
-					   .seed = values->seed,
-					   .step_limit = values->steps,
-					   .checkpoint = values->checkpoint,
-					   .checkpoint_steps = (uint32_t)values->checkpoint_steps,
-					   .report = report_step};
+	struct lf_train_options settings = { .epochs = (uint32_t)values->epochs,
+					     .batch = (uint32_t)values->batch,
+					     .seed = values->seed,
+					     .step_limit = values->steps,
+					     .checkpoint = values->checkpoint,
+					     .checkpoint_steps = (uint32_t)values->checkpoint_steps,
+					     .report = report_step };
 	struct lf_counters before, after;
 	struct progress progress;
 	const char *source;
@@ -339,14 +314,14 @@ static int train_session(const struct train_values *values, struct session *sess
 	if (!config)
 		return lf_error_set(error, -ENOMEM, "no memory for a configuration");
 	progress_start(&progress, "train", values->common.quiet);
-	options.config = config;
-	options.argument = &progress;
+	settings.config = config;
+	settings.argument = &progress;
 	ret = read_counters(session, &before, &source, error);
 	if (!ret && session->method)
 		ret = lf_method_start(session->method, values->seed, error);
 	if (!ret)
 		ret = lf_train(session->method, session->encoder, session_head(session),
-			       &session->train, &options, error);
+			       &session->train, &settings, error);
 	if (!ret)
 		ret = read_counters(session, &after, &source, error);
 	free(config);
@@ -503,9 +478,21 @@ static int eval(const void *opaque, char **operands, json_t *result, struct lf_e
 }
 
 const struct command train_commands[] = {
-	{"train", NULL, NULL, "adapt a deployed model to a task and test it", train_specs,
-	 sizeof(struct train_values), &train_defaults, train},
-	{"eval", NULL, NULL, "test what was trained before", eval_specs,
-	 sizeof(struct train_values), &train_defaults, eval},
-	{0},
+	{ "train",
+	  NULL,
+	  NULL,
+	  "adapt a deployed model to a task and test it",
+	  { place_options, train_options, common_options },
+	  sizeof(struct train_values),
+	  &train_defaults,
+	  train },
+	{ "eval",
+	  NULL,
+	  NULL,
+	  "test what was trained before",
+	  { place_options, eval_options, common_options },
+	  sizeof(struct train_values),
+	  &train_defaults,
+	  eval },
+	{ 0 },
 };

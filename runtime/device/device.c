@@ -63,7 +63,7 @@ int lf_device_telemetry(struct lf_device *device, struct lf_telemetry *telemetry
 int lf_device_quota(struct lf_device *device, uint32_t account, const uint64_t *new_quota_cells,
 		    struct lf_account *quota, struct lf_error *error)
 {
-	struct lf_account state = {0};
+	struct lf_account state = { 0 };
 	int err = device->backend->quota(device, account, new_quota_cells, &state, error);
 
 	if (!err && quota)

@@ -93,7 +93,7 @@ static int check_driver(int fd, const char *path, struct lf_error *error)
 
 static int describe(struct lf_device *device, const char *path, struct lf_error *error)
 {
-	struct drm_lf_device_info limits = {0};
+	struct drm_lf_device_info limits = { 0 };
 	struct drm_lf_query query = {
 		.type = DRM_LF_QUERY_DEVICE,
 		.size = sizeof(limits),
@@ -148,7 +148,7 @@ static void drm_close(struct lf_device *device)
 
 static int read_telemetry(struct lf_device *device, uint32_t scope, struct lf_telemetry *telemetry)
 {
-	struct drm_lf_telemetry query = {.scope = scope};
+	struct drm_lf_telemetry query = { .scope = scope };
 	int err = drm_call(device, DRM_IOCTL_LF_TELEMETRY, &query);
 
 	if (!err)
@@ -206,7 +206,7 @@ static int drm_quota(struct lf_device *device, uint32_t account, const uint64_t 
 
 int drm_buffer_create(struct lf_buffer *buffer, struct lf_error *error)
 {
-	struct drm_lf_bo_create create = {.size = buffer->bytes};
+	struct drm_lf_bo_create create = { .size = buffer->bytes };
 	int err = drm_call(buffer->device, DRM_IOCTL_LF_BO_CREATE, &create);
 
 	if (err == -ENOSPC)

@@ -81,7 +81,7 @@ int drm_job_submit(struct lf_job *common, struct lf_error *error)
 	struct drm_job *job = to_drm_job(common);
 	struct drm_lf_job_record *record = job->record.data;
 	uint32_t count = common->buffer_count;
-	struct drm_lf_sync sync = {.handle = job->sync, .flags = DRM_LF_SYNC_OUT};
+	struct drm_lf_sync sync = { .handle = job->sync, .flags = DRM_LF_SYNC_OUT };
 	struct drm_lf_submit submit = {
 		.commands = (uintptr_t)common->commands,
 		.matrices = (uintptr_t)common->matrices,
@@ -125,7 +125,7 @@ int drm_job_submit(struct lf_job *common, struct lf_error *error)
 /* Errno of an ended job's fence, which tells a timeout from a cancelled file; 0 if it cannot be had. */
 static int fence_error(const struct lf_device *device, uint32_t sync)
 {
-	struct sync_file_info info = {0};
+	struct sync_file_info info = { 0 };
 	int fd;
 
 	if (drmSyncobjExportSyncFile(drm_fd(device), sync, &fd))
@@ -195,7 +195,7 @@ int drm_job_wait(struct lf_job *common, int64_t timeout_ns, struct lf_error *err
 	}
 	if (!has_ended(record)) {
 		err = fence_error(common->device, job->sync);
-		common->result = (struct lf_job_result){.status = LF_STATUS_ABORTED};
+		common->result = (struct lf_job_result){ .status = LF_STATUS_ABORTED };
 		return lf_error_set(error, err ? err : -ENODEV, "job: ended without a record: %s",
 				    strerror(err ? -err : ENODEV));
 	}

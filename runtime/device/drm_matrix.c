@@ -23,7 +23,7 @@ int drm_matrix_create(struct lf_matrix *matrix, struct lf_error *error)
 
 int drm_matrix_open(struct lf_matrix *matrix, const char *name, struct lf_error *error)
 {
-	struct drm_lf_matrix_open open = {0};
+	struct drm_lf_matrix_open open = { 0 };
 	int err;
 
 	memcpy(open.name, name, strlen(name));
@@ -41,14 +41,14 @@ int drm_matrix_open(struct lf_matrix *matrix, const char *name, struct lf_error 
 
 void drm_matrix_close(struct lf_matrix *matrix)
 {
-	struct drm_lf_matrix_handle handle = {.handle = matrix->handle};
+	struct drm_lf_matrix_handle handle = { .handle = matrix->handle };
 
 	drm_call(matrix->device, DRM_IOCTL_LF_MATRIX_CLOSE, &handle);
 }
 
 int drm_matrix_commit(struct lf_matrix *matrix, struct lf_error *error)
 {
-	struct drm_lf_matrix_handle handle = {.handle = matrix->handle};
+	struct drm_lf_matrix_handle handle = { .handle = matrix->handle };
 	int err = drm_call(matrix->device, DRM_IOCTL_LF_MATRIX_COMMIT, &handle);
 
 	if (err)
@@ -60,7 +60,7 @@ int drm_matrix_commit(struct lf_matrix *matrix, struct lf_error *error)
 int drm_matrix_publish(struct lf_matrix *matrix, const char *name, uint32_t mode,
 		       struct lf_error *error)
 {
-	struct drm_lf_matrix_publish publish = {.handle = matrix->handle, .mode = mode};
+	struct drm_lf_matrix_publish publish = { .handle = matrix->handle, .mode = mode };
 	int err;
 
 	memcpy(publish.name, name, strlen(name));
@@ -77,7 +77,7 @@ int drm_matrix_publish(struct lf_matrix *matrix, const char *name, uint32_t mode
 
 int drm_matrix_unlink(struct lf_device *device, const char *name, struct lf_error *error)
 {
-	struct drm_lf_matrix_unlink unlink = {0};
+	struct drm_lf_matrix_unlink unlink = { 0 };
 	int err;
 
 	memcpy(unlink.name, name, strlen(name));
@@ -95,7 +95,7 @@ int drm_matrix_unlink(struct lf_device *device, const char *name, struct lf_erro
 int drm_matrix_info(const struct lf_matrix *matrix, struct lf_matrix_info *info,
 		    struct lf_error *error)
 {
-	struct drm_lf_matrix_info query = {.handle = matrix->handle};
+	struct drm_lf_matrix_info query = { .handle = matrix->handle };
 	int err = drm_call(matrix->device, DRM_IOCTL_LF_MATRIX_INFO, &query);
 
 	if (err)

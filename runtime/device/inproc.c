@@ -46,7 +46,7 @@ static void parallel(void *opaque, uint32_t count, void (*work)(void *argument, 
 		     void *argument)
 {
 	const struct inproc *inproc = opaque;
-	struct loop loop = {work, argument};
+	struct loop loop = { work, argument };
 
 	lf_parallel_for(inproc->pool, count, run_iteration, &loop);
 }
@@ -170,7 +170,7 @@ static void describe(struct inproc *inproc, const char *specification)
 /* Attaches the model to its memory and starts the threads; undone by detach(). */
 static int attach(struct inproc *inproc, const struct options *options, struct lf_error *error)
 {
-	struct xbar_ops ops = {.parallel = parallel, .persist = options->memory ? persist : NULL};
+	struct xbar_ops ops = { .parallel = parallel, .persist = options->memory ? persist : NULL };
 	char message[XBAR_MESSAGE_BYTES];
 	int err;
 
@@ -244,7 +244,7 @@ static int inproc_telemetry(struct lf_device *device, struct lf_telemetry *telem
 			    struct lf_error *error)
 {
 	struct inproc *inproc = to_inproc(device);
-	struct telemetry_call call = {.task.run = run_telemetry};
+	struct telemetry_call call = { .task.run = run_telemetry };
 
 	inproc_queue_add(inproc, &call.task);
 	inproc_queue_wait(inproc, &call.task, -1);
@@ -292,7 +292,7 @@ static const struct lf_backend inproc_backend = {
 
 int lf_inproc_open(const char *specification, struct lf_device **device, struct lf_error *error)
 {
-	struct options options = {0};
+	struct options options = { 0 };
 	char *text = strdup(specification);
 	struct inproc *inproc = calloc(1, sizeof(*inproc));
 	int err;

@@ -33,6 +33,7 @@ struct plan {
  * @current: what @open was planned from; its arrays are in use as long as @open is
  * @next: what to plan from, where @changed
  * @changed: @next replaces @current
+ * @no_memory: the last run could not be planned
  * @open: the model's job, NULL before the first run or when it was refused
  * @buffers: memory of each buffer, array of @buffer_capacity
  * @buffer_capacity: length
@@ -43,6 +44,7 @@ struct inproc_job {
 	struct plan current;
 	struct plan next;
 	bool changed;
+	bool no_memory;
 	struct xbar_job *open;
 	void **buffers;
 	uint32_t buffer_capacity;
@@ -173,7 +175,7 @@ static void run_job(struct inproc *inproc, struct inproc_task *task)
 	struct inproc_job *job =
 		(struct inproc_job *)((char *)task - offsetof(struct inproc_job, task));
 	struct lf_job_result *result = &job->job.result;
-	struct lf_completion completion = {0};
+	struct lf_completion completion = { 0 };
 	int err = 0;
 
 	if (job->changed) {
@@ -185,9 +187,8 @@ static void run_job(struct inproc *inproc, struct inproc_task *task)
 		job->next = previous;
 		job->changed = false;
 		err = xbar_job_open(inproc->xbar, &job->current.request, &completion, &job->open);
-		if (err == -ENOMEM)
-			completion.status = LF_STATUS_INTERNAL;
 	}
+	job->no_memory = err == -ENOMEM;
 	if (!err) {
 		inproc_place_transfers(job->open, job->buffers);
 		xbar_job_run(job->open, &completion);
@@ -238,8 +239,10 @@ int inproc_job_submit(struct lf_job *common, struct lf_error *error)
 
 int inproc_job_wait(struct lf_job *common, int64_t timeout_ns, struct lf_error *error)
 {
-	int err = inproc_queue_wait(to_inproc(common->device), &to_inproc_job(common)->task,
-				    timeout_ns);
+	struct inproc_job *job = to_inproc_job(common);
+	int err = inproc_queue_wait(to_inproc(common->device), &job->task, timeout_ns);
 
-	return err ? lf_error_set(error, err, "job: still running") : 0;
+	if (err)
+		return lf_error_set(error, err, "job: still running");
+	return job->no_memory ? lf_error_set(error, -ENOMEM, "job: out of memory") : 0;
 }

@@ -25,7 +25,7 @@ static int list_entries(struct inproc *inproc, struct lf_matrix_info *entries, u
 		.count =
 			count < inproc->device.info.matrices ? count : inproc->device.info.matrices,
 		.first = *first,
-		.output = {.space = LF_SPACE_BUFFER, .buffer = 1, .stride = sizeof(*entries)},
+		.output = { .space = LF_SPACE_BUFFER, .buffer = 1, .stride = sizeof(*entries) },
 	};
 	uint64_t written;
 	int err = inproc_manage(inproc, &command, NULL, 0, entries,
@@ -67,7 +67,7 @@ static int find_entry(struct inproc *inproc, uint32_t matrix, const char *name,
 
 static int delete_matrix(struct inproc *inproc, uint32_t matrix)
 {
-	const struct lf_command command = {.opcode = LF_OP_DELETE, .matrix = matrix};
+	const struct lf_command command = { .opcode = LF_OP_DELETE, .matrix = matrix };
 
 	return inproc_manage(inproc, &command, NULL, 0, NULL, 0, NULL);
 }
@@ -215,7 +215,7 @@ void inproc_matrix_close(struct lf_matrix *matrix)
 
 int inproc_matrix_commit(struct lf_matrix *matrix, struct lf_error *error)
 {
-	const struct lf_command command = {.opcode = LF_OP_COMMIT, .matrix = matrix->handle};
+	const struct lf_command command = { .opcode = LF_OP_COMMIT, .matrix = matrix->handle };
 	int err = inproc_manage(to_inproc(matrix->device), &command, NULL, 0, NULL, 0, NULL);
 
 	if (err == -EINVAL)
@@ -232,7 +232,7 @@ int inproc_matrix_publish(struct lf_matrix *matrix, const char *name, uint32_t m
 	const struct lf_command command = {
 		.opcode = LF_OP_PUBLISH,
 		.matrix = matrix->handle,
-		.input = {.space = LF_SPACE_BUFFER},
+		.input = { .space = LF_SPACE_BUFFER },
 	};
 	struct lf_publication publication = {
 		.owner = inproc->account,
@@ -334,8 +334,8 @@ int inproc_quota(struct lf_device *device, uint32_t account, const uint64_t *new
 		.opcode = LF_OP_ACCOUNT,
 		.flags = new_quota_cells ? LF_ACCOUNT_SET_QUOTA : 0,
 		.first = account,
-		.input = {.space = new_quota_cells ? LF_SPACE_BUFFER : LF_SPACE_NONE},
-		.output = {.space = LF_SPACE_BUFFER, .buffer = 1},
+		.input = { .space = new_quota_cells ? LF_SPACE_BUFFER : LF_SPACE_NONE },
+		.output = { .space = LF_SPACE_BUFFER, .buffer = 1 },
 	};
 	int err = inproc_manage(inproc, &command, new_quota_cells,
 				new_quota_cells ? sizeof(*new_quota_cells) : 0, quota,

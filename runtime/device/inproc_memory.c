@@ -68,7 +68,7 @@ int inproc_memory_open(struct inproc_memory *memory, const char *path, uint64_t 
 	int flags = path ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	int err = 0;
 
-	*memory = (struct inproc_memory){.fd = -1, .bytes = bytes};
+	*memory = (struct inproc_memory){ .fd = -1, .bytes = bytes };
 	if (path)
 		err = open_file(memory, path, bytes, error);
 	if (!err) {
@@ -95,7 +95,7 @@ void inproc_memory_close(struct inproc_memory *memory, const char *path, bool di
 		discard = false; /* an empty file stays as one of zeros, which means the same */
 	if (memory->fd >= 0)
 		close(memory->fd);
-	*memory = (struct inproc_memory){.fd = -1};
+	*memory = (struct inproc_memory){ .fd = -1 };
 }
 
 void inproc_memory_persist(const struct inproc_memory *memory, uint64_t offset, uint64_t bytes)

@@ -156,8 +156,8 @@ int inproc_manage(struct inproc *inproc, const struct lf_command *command, const
 	struct management_call call = {
 		.task.run = run_management,
 		.command = command,
-		.buffer_bytes = {input_bytes, output_bytes},
-		.buffers = {(void *)(uintptr_t)input, output},
+		.buffer_bytes = { input_bytes, output_bytes },
+		.buffers = { (void *)(uintptr_t)input, output },
 	};
 
 	inproc_queue_add(inproc, &call.task);

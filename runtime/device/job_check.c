@@ -182,19 +182,19 @@ int lf_job_check_mvm(struct lf_job *job, const struct lf_mvm *mvm)
 		const struct lf_view *view;
 		struct operand_rule rule;
 	} operands[] = {
-		{&mvm->input,
-		 {"input", true, false, mvm->count, (uint64_t)inputs * element, element}},
-		{&mvm->output,
-		 {"output", true, mvm->flags & LF_MVM_ACCUMULATE, mvm->count, (uint64_t)outputs * 4,
-		  4}},
-		{&mvm->factor, {"factor", false, false, 0, (uint64_t)inputs * 4, 4}},
-		{&mvm->scale,
-		 {"scale", tile_scale, false, 0,
-		  (uint64_t)matrix->cols * (tile_scale ? matrix->tile_rows : 1) * 4, 4}},
-		{&mvm->bias, {"bias", false, false, 0, (uint64_t)matrix->cols * 4, 4}},
-		{&mvm->partials,
-		 {"partials", false, false, mvm->count,
-		  (uint64_t)matrix->tile_rows * matrix->cols * 4, 4}},
+		{ &mvm->input,
+		  { "input", true, false, mvm->count, (uint64_t)inputs * element, element } },
+		{ &mvm->output,
+		  { "output", true, mvm->flags & LF_MVM_ACCUMULATE, mvm->count,
+		    (uint64_t)outputs * 4, 4 } },
+		{ &mvm->factor, { "factor", false, false, 0, (uint64_t)inputs * 4, 4 } },
+		{ &mvm->scale,
+		  { "scale", tile_scale, false, 0,
+		    (uint64_t)matrix->cols * (tile_scale ? matrix->tile_rows : 1) * 4, 4 } },
+		{ &mvm->bias, { "bias", false, false, 0, (uint64_t)matrix->cols * 4, 4 } },
+		{ &mvm->partials,
+		  { "partials", false, false, mvm->count,
+		    (uint64_t)matrix->tile_rows * matrix->cols * 4, 4 } },
 	};
 
 	for (size_t i = 0; !err && i < sizeof(operands) / sizeof(operands[0]); i++)
@@ -228,13 +228,13 @@ int lf_job_check_fuse(struct lf_job *job, const struct lf_fuse *fuse)
 		const struct lf_view *view;
 		struct operand_rule rule;
 	} operands[] = {
-		{&fuse->input, {"input", true, false, fuse->count, row_bytes, 4}},
-		{&fuse->output,
-		 {"output", true, fuse->flags & LF_FUSE_ACCUMULATE, fuse->count, row_bytes, 4}},
-		{&fuse->scale,
-		 {"scale", !affine, false, 0,
-		  affine ? row_bytes : (uint64_t)(fuse->width / fuse->rank) * 4, 4}},
-		{&fuse->bias, {"bias", false, false, 0, row_bytes, 4}},
+		{ &fuse->input, { "input", true, false, fuse->count, row_bytes, 4 } },
+		{ &fuse->output,
+		  { "output", true, fuse->flags & LF_FUSE_ACCUMULATE, fuse->count, row_bytes, 4 } },
+		{ &fuse->scale,
+		  { "scale", !affine, false, 0,
+		    affine ? row_bytes : (uint64_t)(fuse->width / fuse->rank) * 4, 4 } },
+		{ &fuse->bias, { "bias", false, false, 0, row_bytes, 4 } },
 	};
 
 	for (size_t i = 0; !err && i < sizeof(operands) / sizeof(operands[0]); i++)

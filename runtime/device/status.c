@@ -10,20 +10,20 @@ static const struct {
 	int code;
 	const char *text;
 } statuses[] = {
-	[LF_STATUS_OK] = {0, "has no fault"},
-	[LF_STATUS_INVALID] = {-EINVAL, "has a field, flag or operand out of range"},
-	[LF_STATUS_NO_MATRIX] = {-EINVAL, "names a matrix that does not exist"},
-	[LF_STATUS_STATE] = {-EINVAL, "names a matrix that is not in the state it needs"},
-	[LF_STATUS_NO_SPACE] = {-ENOSPC, "finds too few free tiles or directory entries"},
-	[LF_STATUS_EXISTS] = {-EEXIST, "gives a name that is taken"},
-	[LF_STATUS_QUOTA] = {-EDQUOT, "needs more than the write budget of this user allows"},
-	[LF_STATUS_DENIED] = {-EPERM, "needs a privilege"},
-	[LF_STATUS_NONFINITE] = {-EDOM, "met NaN, infinity or a result beyond fp32"},
-	[LF_STATUS_DMA] = {-EIO, "could not reach its buffers"},
-	[LF_STATUS_CELLS] = {-EIO, "wrote cells that do not verify"},
-	[LF_STATUS_ABORTED] = {-ECANCELED, "was ended before it was done"},
-	[LF_STATUS_INTERNAL] = {-EIO, "failed by a fault of the device"},
-	[LF_STATUS_OVERLAP] = {-EINVAL, "reads a range of a buffer that the job also writes"},
+	[LF_STATUS_OK] = { 0, "has no fault" },
+	[LF_STATUS_INVALID] = { -EINVAL, "has a field, flag or operand out of range" },
+	[LF_STATUS_NO_MATRIX] = { -EINVAL, "names a matrix that does not exist" },
+	[LF_STATUS_STATE] = { -EINVAL, "names a matrix that is not in the state it needs" },
+	[LF_STATUS_NO_SPACE] = { -ENOSPC, "finds too few free tiles or directory entries" },
+	[LF_STATUS_EXISTS] = { -EEXIST, "gives a name that is taken" },
+	[LF_STATUS_QUOTA] = { -EDQUOT, "needs more than the write budget of this user allows" },
+	[LF_STATUS_DENIED] = { -EPERM, "needs a privilege" },
+	[LF_STATUS_NONFINITE] = { -EDOM, "met NaN, infinity or a result beyond fp32" },
+	[LF_STATUS_DMA] = { -EIO, "could not reach its buffers" },
+	[LF_STATUS_CELLS] = { -EIO, "wrote cells that do not verify" },
+	[LF_STATUS_ABORTED] = { -ECANCELED, "was ended before it was done" },
+	[LF_STATUS_INTERNAL] = { -EIO, "failed by a fault of the device" },
+	[LF_STATUS_OVERLAP] = { -EINVAL, "reads a range of a buffer that the job also writes" },
 };
 
 int lf_status_errno(uint32_t status)

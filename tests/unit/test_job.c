@@ -10,8 +10,8 @@
 #define COLS  70
 #define COUNT 5
 
-static const char *const devices[] = {"inproc:ideal", "inproc:float", "inproc:ideal,threads=1",
-				      "inproc:isaac,threads=3"};
+static const char *const devices[] = { "inproc:ideal", "inproc:float", "inproc:ideal,threads=1",
+				       "inproc:isaac,threads=3" };
 
 /* Input, output and the optional arrays of a multiplication, in one buffer each. */
 struct arrays {
@@ -486,6 +486,33 @@ START_TEST(test_read_and_calibrate)
 }
 END_TEST
 
+/* A matrix larger than what goes to the device at once arrives whole. */
+START_TEST(test_large_matrix)
+{
+	enum { HEIGHT = 1100, WIDTH = 2000 };
+	struct lf_device *device = open_device("inproc:ideal");
+	struct lf_buffer *buffer = make_buffer(device, HEIGHT * WIDTH);
+	struct lf_counters counters;
+	struct lf_matrix *matrix;
+	struct lf_job *job;
+	void *weights;
+
+	matrix = make_matrix(device, HEIGHT, WIDTH, 81, &weights);
+	ck_assert_lf(lf_device_counters(device, &counters, LF_ERROR));
+	ck_assert_uint_gt(counters.jobs, 1);
+	ck_assert_lf(lf_job_create(device, &job, LF_ERROR));
+	lf_job_begin(job, 0);
+	lf_job_read(job, matrix, 0, HEIGHT, lf_view_buffer(buffer, 0, WIDTH));
+	run(job);
+	ck_assert_mem_eq(lf_buffer_data(buffer), weights, HEIGHT * WIDTH);
+	lf_job_destroy(job);
+	lf_matrix_close(matrix);
+	lf_buffer_destroy(buffer);
+	lf_device_close(device);
+	free(weights);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("job");
@@ -498,6 +525,7 @@ int main(void)
 	tcase_add_loop_test(commands, test_mvm, 0, sizeof(devices) / sizeof(devices[0]));
 	tcase_add_loop_test(commands, test_fused_linear, 0, sizeof(devices) / sizeof(devices[0]));
 	tcase_add_test(commands, test_read_and_calibrate);
+	tcase_add_test(commands, test_large_matrix);
 	tcase_set_timeout(life, 300);
 	tcase_add_test(life, test_order);
 	tcase_add_test(life, test_timeout);

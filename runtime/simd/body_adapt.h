@@ -43,12 +43,12 @@ static void group_dots(float *out, struct lf_rows a, size_t a_group, struct lf_r
 static void group_sum(struct lf_rows_out out, struct lf_rows z, const float *coefficient,
 		      const struct lf_group_shape *shape)
 {
-	const struct factors row = {coefficient, 0, 1};
+	const struct factors row = { coefficient, 0, 1 };
 
 	/* Each token is a product of the coefficients [1][groups] with its groups as rows. */
 	for (size_t t = 0; t < shape->tokens; t++) {
-		struct lf_rows_out to = {out.data + t * out.stride, 0};
-		struct lf_rows from = {z.data + t * z.stride, shape->width};
+		struct lf_rows_out to = { out.data + t * out.stride, 0 };
+		struct lf_rows from = { z.data + t * z.stride, shape->width };
 
 		sum_of_outer_products(to, row, from, false, 1, shape->width, shape->groups);
 	}

@@ -96,9 +96,9 @@ static void sum_of_outer_products(struct lf_rows_out out, struct factors a, stru
 
 		FOR_CHUNKS(c, n)
 		{
-			struct lf_rows_out to = {out.data + i * out.stride + c, out.stride};
-			struct factors factor = {a.data + i * a.row, a.row, a.step};
-			struct lf_rows from = {b.data + c, b.stride};
+			struct lf_rows_out to = { out.data + i * out.stride + c, out.stride };
+			struct factors factor = { a.data + i * a.row, a.row, a.step };
+			struct lf_rows from = { b.data + c, b.stride };
 
 			if (whole)
 				chains(to, factor, from, accumulate, n - c, k, BLOCK);
@@ -112,21 +112,21 @@ static void sum_of_outer_products(struct lf_rows_out out, struct factors a, stru
 static void matmul_nn(struct lf_rows_out out, struct lf_rows a, struct lf_rows b, bool accumulate,
 		      size_t m, size_t n, size_t k)
 {
-	sum_of_outer_products(out, (struct factors){a.data, a.stride, 1}, b, accumulate, m, n, k);
+	sum_of_outer_products(out, (struct factors){ a.data, a.stride, 1 }, b, accumulate, m, n, k);
 }
 
 static void matmul_tn(struct lf_rows_out out, struct lf_rows a, struct lf_rows b, bool accumulate,
 		      size_t m, size_t n, size_t k)
 {
-	sum_of_outer_products(out, (struct factors){a.data, 1, a.stride}, b, accumulate, m, n, k);
+	sum_of_outer_products(out, (struct factors){ a.data, 1, a.stride }, b, accumulate, m, n, k);
 }
 
 static void attention(struct lf_rows_out context, float *probability, struct lf_rows q,
 		      struct lf_rows k, struct lf_rows v, const struct lf_attention_shape *shape)
 {
 	const size_t tokens = shape->tokens, width = shape->width;
-	const struct lf_rows_out scores = {probability, tokens};
-	const struct lf_rows rows = {probability, tokens};
+	const struct lf_rows_out scores = { probability, tokens };
+	const struct lf_rows rows = { probability, tokens };
 
 	matmul_nt(scores, q, k, 1.0f, NULL, tokens, tokens, width);
 	softmax(scores, rows, shape->scale, tokens, tokens, tokens);
@@ -139,8 +139,8 @@ static void attention_backward(struct lf_rows_out dq, struct lf_rows_out dk, str
 			       const struct lf_attention_shape *shape)
 {
 	const size_t tokens = shape->tokens, width = shape->width;
-	const struct lf_rows p = {probability, tokens}, slopes = {scratch, tokens};
-	const struct lf_rows_out scores = {scratch, tokens};
+	const struct lf_rows p = { probability, tokens }, slopes = { scratch, tokens };
+	const struct lf_rows_out scores = { scratch, tokens };
 
 	matmul_tn(dv, p, dcontext, false, tokens, width, tokens);
 	matmul_nt(scores, dcontext, v, 1.0f, NULL, tokens, tokens, width);

@@ -12,7 +12,7 @@ typedef struct {
 	__m256 low, high;
 } vec;
 
-#define EACH(operation, a, b) ((vec){operation((a).low, (b).low), operation((a).high, (b).high)})
+#define EACH(operation, a, b) ((vec){ operation((a).low, (b).low), operation((a).high, (b).high) })
 
 /* All ones in the first @count of the 8 lanes from lane @first on. */
 static inline __m256i lanes_below(size_t count, int first)
@@ -24,18 +24,18 @@ static inline __m256i lanes_below(size_t count, int first)
 
 static inline vec vec_set(float value)
 {
-	return (vec){_mm256_set1_ps(value), _mm256_set1_ps(value)};
+	return (vec){ _mm256_set1_ps(value), _mm256_set1_ps(value) };
 }
 
 static inline vec vec_load(const float *from)
 {
-	return (vec){_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)};
+	return (vec){ _mm256_loadu_ps(from), _mm256_loadu_ps(from + 8) };
 }
 
 static inline vec vec_load_partial(const float *from, size_t count)
 {
-	return (vec){_mm256_maskload_ps(from, lanes_below(count, 0)),
-		     _mm256_maskload_ps(from + 8, lanes_below(count, 8))};
+	return (vec){ _mm256_maskload_ps(from, lanes_below(count, 0)),
+		      _mm256_maskload_ps(from + 8, lanes_below(count, 8)) };
 }
 
 static inline void vec_store(float *to, vec a)
@@ -72,7 +72,7 @@ static inline vec vec_div(vec a, vec b)
 
 static inline vec vec_sqrt(vec a)
 {
-	return (vec){_mm256_sqrt_ps(a.low), _mm256_sqrt_ps(a.high)};
+	return (vec){ _mm256_sqrt_ps(a.low), _mm256_sqrt_ps(a.high) };
 }
 
 static inline vec vec_max(vec a, vec b)
@@ -94,9 +94,9 @@ static inline vec vec_absmax(vec a, vec b)
 
 static inline vec vec_keep(vec a, vec fill, size_t count)
 {
-	return (vec){
-		_mm256_blendv_ps(fill.low, a.low, _mm256_castsi256_ps(lanes_below(count, 0))),
-		_mm256_blendv_ps(fill.high, a.high, _mm256_castsi256_ps(lanes_below(count, 8)))};
+	return (vec){ _mm256_blendv_ps(fill.low, a.low, _mm256_castsi256_ps(lanes_below(count, 0))),
+		      _mm256_blendv_ps(fill.high, a.high,
+				       _mm256_castsi256_ps(lanes_below(count, 8))) };
 }
 
 static inline __m256 power_of_two_half(__m256 shifted)
@@ -108,7 +108,7 @@ static inline __m256 power_of_two_half(__m256 shifted)
 
 static inline vec vec_power_of_two(vec shifted)
 {
-	return (vec){power_of_two_half(shifted.low), power_of_two_half(shifted.high)};
+	return (vec){ power_of_two_half(shifted.low), power_of_two_half(shifted.high) };
 }
 
 static inline __m256 clamp_half(__m256 a, float low, float high)
@@ -122,7 +122,7 @@ static inline __m256 clamp_half(__m256 a, float low, float high)
 
 static inline vec vec_clamp_bits(vec a, float low, float high)
 {
-	return (vec){clamp_half(a.low, low, high), clamp_half(a.high, low, high)};
+	return (vec){ clamp_half(a.low, low, high), clamp_half(a.high, low, high) };
 }
 
 /* Eight table rows, loaded whole and transposed: cheaper than four gathers. */
@@ -154,7 +154,7 @@ static inline void vec_lookup(vec column[4], const float (*table)[4], vec a, flo
 	lookup_half(low, table, a.low, first);
 	lookup_half(high, table, a.high, first);
 	for (int c = 0; c < 4; c++)
-		column[c] = (vec){low[c], high[c]};
+		column[c] = (vec){ low[c], high[c] };
 }
 
 static inline float vec_sum(vec a)

@@ -35,7 +35,7 @@ static inline vec vec_load(const float *from)
 
 static inline vec vec_load_partial(const float *from, size_t count)
 {
-	float lanes[LF_SIMD_LANES] = {0};
+	float lanes[LF_SIMD_LANES] = { 0 };
 
 	memcpy(lanes, from, count * sizeof(float));
 	return vec_load(lanes);
@@ -106,8 +106,8 @@ static inline vec vec_absmax(vec a, vec b)
 
 static inline vec vec_keep(vec a, vec fill, size_t count)
 {
-	static const uint32_t index[LF_SIMD_LANES] = {0, 1, 2,	3,  4,	5,  6,	7,
-						      8, 9, 10, 11, 12, 13, 14, 15};
+	static const uint32_t index[LF_SIMD_LANES] = { 0, 1, 2,	 3,  4,	 5,  6,	 7,
+						       8, 9, 10, 11, 12, 13, 14, 15 };
 	const uint32x4_t limit = vdupq_n_u32((uint32_t)count);
 
 	FOR_QUADS(i)

@@ -36,7 +36,7 @@ static inline vec vec_load(const float *from)
 
 static inline vec vec_load_partial(const float *from, size_t count)
 {
-	vec result = {{0}};
+	vec result = { { 0 } };
 
 	memcpy(result.lane, from, count * sizeof(float));
 	return result;

@@ -125,18 +125,18 @@ static void call_adam(const struct lf_simd_ops *ops, const struct data *d)
 }
 
 static const struct kernel kernels[] = {
-	{ "add", "ns/element", TOKENS *COLUMNS, call_add },
-	{ "gelu", "ns/element", TOKENS *HIDDEN, call_gelu },
-	{ "layer_norm", "ns/element", TOKENS *COLUMNS, call_layer_norm },
-	{ "layer_norm_backward", "ns/element", TOKENS *COLUMNS, call_layer_norm_backward },
-	{ "softmax", "ns/element", TOKENS *TOKENS, call_softmax },
-	{ "attention", "ns/pair", TOKENS *TOKENS, call_attention },
-	{ "attention_backward", "ns/pair", TOKENS *TOKENS, call_attention_backward },
-	{ "column_dots", "ns/element", TOKENS *COLUMNS, call_column_dots },
-	{ "group_dots", "ns/element", TOKENS *MODULES *RANK, call_group_dots },
-	{ "matmul_nt", "ns/mac", TOKENS *TOKENS *COLUMNS, call_matmul_nt },
-	{ "matmul_tn", "ns/mac", RANK *COLUMNS *TOKENS, call_matmul_tn },
-	{ "adam", "ns/element", TOKENS *COLUMNS, call_adam },
+	{ "add", "ns/element", (TOKENS * COLUMNS), call_add },
+	{ "gelu", "ns/element", (TOKENS * HIDDEN), call_gelu },
+	{ "layer_norm", "ns/element", (TOKENS * COLUMNS), call_layer_norm },
+	{ "layer_norm_backward", "ns/element", (TOKENS * COLUMNS), call_layer_norm_backward },
+	{ "softmax", "ns/element", (TOKENS * TOKENS), call_softmax },
+	{ "attention", "ns/pair", (TOKENS * TOKENS), call_attention },
+	{ "attention_backward", "ns/pair", (TOKENS * TOKENS), call_attention_backward },
+	{ "column_dots", "ns/element", (TOKENS * COLUMNS), call_column_dots },
+	{ "group_dots", "ns/element", (TOKENS * MODULES * RANK), call_group_dots },
+	{ "matmul_nt", "ns/mac", (TOKENS * TOKENS * COLUMNS), call_matmul_nt },
+	{ "matmul_tn", "ns/mac", (RANK * COLUMNS * TOKENS), call_matmul_tn },
+	{ "adam", "ns/element", (TOKENS * COLUMNS), call_adam },
 };
 
 static double seconds(void)

@@ -63,10 +63,10 @@ static void reference_elementwise(size_t n, double *out)
 static size_t run_scale_columns(const struct lf_simd_ops *ops, size_t n, float *out)
 {
 	float *x = samples(0, ROWS * (n + 1)), *factor = samples(1, n), *bias = samples(2, n);
-	const struct lf_rows rows = {x, n + 1};
+	const struct lf_rows rows = { x, n + 1 };
 
-	ops->scale_columns((struct lf_rows_out){out, n}, rows, factor, bias, ROWS, n);
-	ops->scale_columns((struct lf_rows_out){out + ROWS * n, n}, rows, factor, NULL, ROWS, n);
+	ops->scale_columns((struct lf_rows_out){ out, n }, rows, factor, bias, ROWS, n);
+	ops->scale_columns((struct lf_rows_out){ out + ROWS * n, n }, rows, factor, NULL, ROWS, n);
 	free(x);
 	free(factor);
 	free(bias);
@@ -139,10 +139,10 @@ static size_t run_layer_norm(const struct lf_simd_ops *ops, size_t n, float *out
 	float *gamma = samples(2, n), *beta = samples(3, n), *dy = samples(4, ROWS * n);
 	float *normalised = out + ROWS * n, *dx = out + 2 * ROWS * n, *rstd = out + 3 * ROWS * n;
 
-	ops->layer_norm((struct lf_rows_out){out, n}, normalised, rstd, (struct lf_rows){x, n},
-			(struct lf_rows){residual, n + 2}, gamma, beta, ROWS, n, epsilon);
-	ops->layer_norm_backward((struct lf_rows_out){dx, n}, (struct lf_rows){dy, n}, normalised,
-				 rstd, gamma, ROWS, n);
+	ops->layer_norm((struct lf_rows_out){ out, n }, normalised, rstd, (struct lf_rows){ x, n },
+			(struct lf_rows){ residual, n + 2 }, gamma, beta, ROWS, n, epsilon);
+	ops->layer_norm_backward((struct lf_rows_out){ dx, n }, (struct lf_rows){ dy, n },
+				 normalised, rstd, gamma, ROWS, n);
 	free(x);
 	free(residual);
 	free(gamma);
@@ -180,12 +180,12 @@ static void reference_layer_norm(size_t n, double *out)
 static size_t run_softmax(const struct lf_simd_ops *ops, size_t n, float *out)
 {
 	float *x = samples(0, ROWS * n), *dp = samples(1, ROWS * n);
-	const struct lf_rows p = {out, n};
+	const struct lf_rows p = { out, n };
 
-	ops->softmax((struct lf_rows_out){out, n}, (struct lf_rows){x, n}, 2.5f, ROWS, n,
+	ops->softmax((struct lf_rows_out){ out, n }, (struct lf_rows){ x, n }, 2.5f, ROWS, n,
 		     (n + 1) / 2);
-	ops->softmax_backward((struct lf_rows_out){out + ROWS * n, n}, (struct lf_rows){dp, n}, p,
-			      2.5f, ROWS, n);
+	ops->softmax_backward((struct lf_rows_out){ out + ROWS * n, n }, (struct lf_rows){ dp, n },
+			      p, 2.5f, ROWS, n);
 	free(x);
 	free(dp);
 	return 2 * ROWS * n;
@@ -237,25 +237,25 @@ struct product {
 
 static struct product product_of(size_t n)
 {
-	return (struct product){n % 7 + 1, (n * 5) % 37 + 1, n};
+	return (struct product){ n % 7 + 1, (n * 5) % 37 + 1, n };
 }
 
 static size_t run_matmul(const struct lf_simd_ops *ops, size_t size, float *out)
 {
 	const struct product s = product_of(size);
 	float *a = samples(0, s.m * s.k), *b = samples(1, s.n * s.k), *bias = samples(2, s.n);
-	const struct lf_rows_out nt = {out, s.n}, nn = {out + s.m * s.n, s.n};
-	const struct lf_rows_out tn = {out + 2 * s.m * s.n, s.n};
+	const struct lf_rows_out nt = { out, s.n }, nn = { out + s.m * s.n, s.n };
+	const struct lf_rows_out tn = { out + 2 * s.m * s.n, s.n };
 
-	ops->matmul_nt(nt, (struct lf_rows){a, s.k}, (struct lf_rows){b, s.k}, 0.5f, bias, s.m, s.n,
-		       s.k);
-	ops->matmul_nn(nn, (struct lf_rows){a, s.k}, (struct lf_rows){b, s.n}, false, s.m, s.n,
+	ops->matmul_nt(nt, (struct lf_rows){ a, s.k }, (struct lf_rows){ b, s.k }, 0.5f, bias, s.m,
+		       s.n, s.k);
+	ops->matmul_nn(nn, (struct lf_rows){ a, s.k }, (struct lf_rows){ b, s.n }, false, s.m, s.n,
 		       s.k);
 	/* In two parts, which must give what one gives. */
-	ops->matmul_tn(tn, (struct lf_rows){a, s.m}, (struct lf_rows){b, s.n}, false, s.m, s.n,
+	ops->matmul_tn(tn, (struct lf_rows){ a, s.m }, (struct lf_rows){ b, s.n }, false, s.m, s.n,
 		       s.k / 2);
-	ops->matmul_tn(tn, (struct lf_rows){a + s.k / 2 * s.m, s.m},
-		       (struct lf_rows){b + s.k / 2 * s.n, s.n}, true, s.m, s.n, s.k - s.k / 2);
+	ops->matmul_tn(tn, (struct lf_rows){ a + s.k / 2 * s.m, s.m },
+		       (struct lf_rows){ b + s.k / 2 * s.n, s.n }, true, s.m, s.n, s.k - s.k / 2);
 	free(a);
 	free(b);
 	free(bias);
@@ -283,7 +283,7 @@ static void reference_matmul(size_t size, double *out)
 
 static struct lf_attention_shape attention_of(size_t n)
 {
-	return (struct lf_attention_shape){n % 23 + 1, n % 70 + 1, 0.4f};
+	return (struct lf_attention_shape){ n % 23 + 1, n % 70 + 1, 0.4f };
 }
 
 static size_t run_attention(const struct lf_simd_ops *ops, size_t n, float *out)
@@ -292,12 +292,13 @@ static size_t run_attention(const struct lf_simd_ops *ops, size_t n, float *out)
 	const size_t t = shape.tokens, w = shape.width;
 	float *qkv = samples(0, t * 3 * w), *dcontext = samples(1, t * w);
 	float *scratch = malloc(t * t * sizeof(*scratch)), *p = out + t * w, *d = p + t * t;
-	const struct lf_rows q = {qkv, 3 * w}, k = {qkv + w, 3 * w}, v = {qkv + 2 * w, 3 * w};
+	const struct lf_rows q = { qkv, 3 * w }, k = { qkv + w, 3 * w }, v = { qkv + 2 * w, 3 * w };
 
-	ops->attention((struct lf_rows_out){out, w}, p, q, k, v, &shape);
-	ops->attention_backward((struct lf_rows_out){d, 3 * w}, (struct lf_rows_out){d + w, 3 * w},
-				(struct lf_rows_out){d + 2 * w, 3 * w},
-				(struct lf_rows){dcontext, w}, q, k, v, p, scratch, &shape);
+	ops->attention((struct lf_rows_out){ out, w }, p, q, k, v, &shape);
+	ops->attention_backward((struct lf_rows_out){ d, 3 * w },
+				(struct lf_rows_out){ d + w, 3 * w },
+				(struct lf_rows_out){ d + 2 * w, 3 * w },
+				(struct lf_rows){ dcontext, w }, q, k, v, p, scratch, &shape);
 	free(qkv);
 	free(dcontext);
 	free(scratch);
@@ -340,10 +341,10 @@ static size_t run_sentence(const struct lf_simd_ops *ops, size_t n, float *out)
 	float *x = samples(0, ROWS * (n + 3)), *dy = samples(1, n), *y = out + n;
 	float inverse;
 
-	ops->mean_pool(out, (struct lf_rows){x, n + 3}, ROWS, n);
+	ops->mean_pool(out, (struct lf_rows){ x, n + 3 }, ROWS, n);
 	inverse = ops->normalise(y, out, n);
 	ops->normalise_backward(out + 2 * n, dy, y, inverse, n);
-	ops->mean_pool_backward((struct lf_rows_out){out + 3 * n, n}, out + 2 * n, ROWS, n);
+	ops->mean_pool_backward((struct lf_rows_out){ out + 3 * n, n }, out + 2 * n, ROWS, n);
 	free(x);
 	free(dy);
 	return 3 * n + ROWS * n;
@@ -397,7 +398,8 @@ static size_t run_column_dots(const struct lf_simd_ops *ops, size_t n, float *ou
 
 	for (size_t c = 0; c < n; c++)
 		out[c] = simd_sample(3, c);
-	ops->column_dots(out, (struct lf_rows){a, n}, (struct lf_rows){b, n + 1}, factor, ROWS, n);
+	ops->column_dots(out, (struct lf_rows){ a, n }, (struct lf_rows){ b, n + 1 }, factor, ROWS,
+			 n);
 	free(a);
 	free(b);
 	free(factor);
@@ -417,18 +419,18 @@ static void reference_column_dots(size_t n, double *out)
 
 static size_t run_groups(const struct lf_simd_ops *ops, size_t n, float *out)
 {
-	const struct lf_group_shape shape = {ROWS, GROUPS, n};
+	const struct lf_group_shape shape = { ROWS, GROUPS, n };
 	const size_t row = GROUPS * n;
 	float *v = samples(0, ROWS * row), *z = samples(1, ROWS * row), *c = samples(2, GROUPS);
 
 	for (size_t i = 0; i < 2 * GROUPS; i++)
 		out[i] = 1;
-	ops->group_dots(out, (struct lf_rows){v, row}, n, (struct lf_rows){z, row}, n, 0.25f,
+	ops->group_dots(out, (struct lf_rows){ v, row }, n, (struct lf_rows){ z, row }, n, 0.25f,
 			&shape);
-	ops->group_sum((struct lf_rows_out){out + 2 * GROUPS, n}, (struct lf_rows){z, row}, c,
+	ops->group_sum((struct lf_rows_out){ out + 2 * GROUPS, n }, (struct lf_rows){ z, row }, c,
 		       &shape);
-	ops->group_dots(out + GROUPS, (struct lf_rows){v, row}, n,
-			(struct lf_rows){out + 2 * GROUPS, n}, 0, 0.25f, &shape);
+	ops->group_dots(out + GROUPS, (struct lf_rows){ v, row }, n,
+			(struct lf_rows){ out + 2 * GROUPS, n }, 0, 0.25f, &shape);
 	free(v);
 	free(z);
 	free(c);
@@ -496,7 +498,7 @@ static size_t run_quantise_rows(const struct lf_simd_ops *ops, size_t n, float *
 	float *w = samples(0, ROWS * (n + 1));
 	int8_t level[ROWS * SIZE_MAX_COLUMNS];
 
-	ops->quantise_rows(level, out, (struct lf_rows){w, n + 1}, ROWS, n);
+	ops->quantise_rows(level, out, (struct lf_rows){ w, n + 1 }, ROWS, n);
 	for (size_t i = 0; i < ROWS * n; i++)
 		out[ROWS + i] = level[i];
 	free(w);
@@ -520,19 +522,19 @@ static void reference_quantise_rows(size_t n, double *out)
 
 /* A bound is a few roundings times the length of the longest sum, or the kernel's own promise. */
 const struct simd_case simd_cases[] = {
-	{"elementwise", run_elementwise, reference_elementwise, 1e-7, 0x4b65e128cfa4ec7b},
-	{"scale_columns", run_scale_columns, reference_scale_columns, 3e-7, 0xeef1b2435886635b},
-	{"reductions", run_reductions, reference_reductions, 3e-6, 0x36299d1bc0d63d5d},
-	{"gelu", run_gelu, reference_gelu, 3e-7, 0x552d59d6aa574d02},
-	{"layer_norm", run_layer_norm, reference_layer_norm, 3e-6, 0x47b6b80d32a5db28},
-	{"softmax", run_softmax, reference_softmax, 5e-7, 0x5c8ca2b6bed4df54},
-	{"matmul", run_matmul, reference_matmul, 2e-5, 0x0f59839701bab68e},
-	{"attention", run_attention, reference_attention, 4e-5, 0x0b327545cd1187c3},
-	{"sentence", run_sentence, reference_sentence, 2e-6, 0xe8131d43d1d01837},
-	{"cross_entropy", run_cross_entropy, reference_cross_entropy, 5e-7, 0xcb4283113de21cb8},
-	{"column_dots", run_column_dots, reference_column_dots, 1e-6, 0x704031a1ea771343},
-	{"groups", run_groups, reference_groups, 1e-5, 0x30c4ae9c26216fcc},
-	{"adam", run_adam, reference_adam, 1e-6, 0x433eb75033293ef2},
-	{"quantise_rows", run_quantise_rows, reference_quantise_rows, 1e-7, 0x0b0553617a44b7fd},
+	{ "elementwise", run_elementwise, reference_elementwise, 1e-7, 0x4b65e128cfa4ec7b },
+	{ "scale_columns", run_scale_columns, reference_scale_columns, 3e-7, 0xeef1b2435886635b },
+	{ "reductions", run_reductions, reference_reductions, 3e-6, 0x36299d1bc0d63d5d },
+	{ "gelu", run_gelu, reference_gelu, 3e-7, 0x552d59d6aa574d02 },
+	{ "layer_norm", run_layer_norm, reference_layer_norm, 3e-6, 0x47b6b80d32a5db28 },
+	{ "softmax", run_softmax, reference_softmax, 5e-7, 0x5c8ca2b6bed4df54 },
+	{ "matmul", run_matmul, reference_matmul, 2e-5, 0x0f59839701bab68e },
+	{ "attention", run_attention, reference_attention, 4e-5, 0x0b327545cd1187c3 },
+	{ "sentence", run_sentence, reference_sentence, 2e-6, 0xe8131d43d1d01837 },
+	{ "cross_entropy", run_cross_entropy, reference_cross_entropy, 5e-7, 0xcb4283113de21cb8 },
+	{ "column_dots", run_column_dots, reference_column_dots, 1e-6, 0x704031a1ea771343 },
+	{ "groups", run_groups, reference_groups, 1e-5, 0x30c4ae9c26216fcc },
+	{ "adam", run_adam, reference_adam, 1e-6, 0x433eb75033293ef2 },
+	{ "quantise_rows", run_quantise_rows, reference_quantise_rows, 1e-7, 0x0b0553617a44b7fd },
 };
 const size_t simd_case_count = COUNT(simd_cases);

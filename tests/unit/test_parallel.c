@@ -35,11 +35,11 @@ static struct lf_parallel *create(unsigned int threads)
 
 START_TEST(each_iteration_runs_once)
 {
-	static const size_t counts[] = {0, 1, 2, 3, 7, 8, 9, ITERATIONS};
+	static const size_t counts[] = { 0, 1, 2, 3, 7, 8, 9, ITERATIONS };
 	struct lf_parallel *pool = create((unsigned int)_i);
 
 	for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
-		struct loop loop = {0};
+		struct loop loop = { 0 };
 
 		lf_parallel_for(pool, counts[c], iterate, &loop);
 		for (size_t i = 0; i < ITERATIONS; i++) {
@@ -56,7 +56,7 @@ END_TEST
 START_TEST(many_loops_lose_none)
 {
 	struct lf_parallel *pool = create(4);
-	struct loop loop = {0};
+	struct loop loop = { 0 };
 
 	for (unsigned int round = 1; round <= 3000; round++) {
 		lf_parallel_for(pool, 16, iterate, &loop);
@@ -131,7 +131,7 @@ END_TEST
 START_TEST(threads_are_counted_and_limited)
 {
 	struct lf_parallel *pool = NULL;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	ck_assert_int_eq(lf_parallel_create(&pool, LF_PARALLEL_THREADS_MAX + 1, &error), -EINVAL);
 	ck_assert_ptr_null(pool);

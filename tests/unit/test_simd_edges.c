@@ -25,11 +25,12 @@ static const struct lf_simd_ops *ops_of_test(int isa)
 	return lf_simd_supported(isa) ? lf_simd_ops_of(isa) : scalar();
 }
 
-static const float special[] = {
-	0.0f,	-0.0f,	 FLT_TRUE_MIN, -FLT_TRUE_MIN, 1e-40f, -1e-40f, FLT_MIN, -FLT_MIN,
-	1e-30f, -1e-30f, 1.0f,	       -1.0f,	      87.5f,  -87.5f,  6.0f,	-6.0f,
-	6.01f,	-6.01f,	 5.99f,	       -5.99f,	      1e4f,   -1e4f,   1e9f,	-1e9f,
-	1e18f,	-1e18f,	 0.015625f,    -0.015625f,    0.5f,   -0.5f,   1e-3f,	16777216.f};
+static const float special[] = { 0.0f,	  -0.0f,     FLT_TRUE_MIN, -FLT_TRUE_MIN, 1e-40f, -1e-40f,
+				 FLT_MIN, -FLT_MIN,  1e-30f,	   -1e-30f,	  1.0f,	  -1.0f,
+				 87.5f,	  -87.5f,    6.0f,	   -6.0f,	  6.01f,  -6.01f,
+				 5.99f,	  -5.99f,    1e4f,	   -1e4f,	  1e9f,	  -1e9f,
+				 1e18f,	  -1e18f,    0.015625f,	   -0.015625f,	  0.5f,	  -0.5f,
+				 1e-3f,	  16777216.f };
 #define SPECIALS COUNT(special)
 
 static void expect_same_bits(const float *got, const float *want, size_t count, const char *what)
@@ -42,8 +43,8 @@ static void expect_same_bits(const float *got, const float *want, size_t count, 
 
 START_TEST(special_values_give_the_scalar_bits)
 {
-	const struct lf_simd_ops *sets[] = {scalar(), ops_of_test(_i)};
-	const struct lf_rows x = {special, SPECIALS};
+	const struct lf_simd_ops *sets[] = { scalar(), ops_of_test(_i) };
+	const struct lf_rows x = { special, SPECIALS };
 	float out[2][12][SPECIALS];
 
 	memset(out, 0, sizeof(out));
@@ -57,14 +58,15 @@ START_TEST(special_values_give_the_scalar_bits)
 		ops->add(out[s][0], special, backwards, SPECIALS);
 		ops->mul(out[s][1], special, backwards, SPECIALS);
 		ops->gelu(out[s][2], out[s][3], special, SPECIALS);
-		ops->softmax((struct lf_rows_out){out[s][4], SPECIALS}, x, 1e-3f, 1, SPECIALS,
+		ops->softmax((struct lf_rows_out){ out[s][4], SPECIALS }, x, 1e-3f, 1, SPECIALS,
 			     SPECIALS);
 		out[s][5][0] = ops->dot(special, backwards, SPECIALS);
 		out[s][5][1] = ops->sum(special, SPECIALS);
 		out[s][5][2] = ops->absmax(special, SPECIALS);
 		out[s][5][3] = ops->absmax(special, 10);
-		ops->layer_norm((struct lf_rows_out){out[s][6], SPECIALS}, out[s][7], NULL, x,
-				(struct lf_rows){NULL, 0}, backwards, special, 1, SPECIALS, 1e-12f);
+		ops->layer_norm((struct lf_rows_out){ out[s][6], SPECIALS }, out[s][7], NULL, x,
+				(struct lf_rows){ NULL, 0 }, backwards, special, 1, SPECIALS,
+				1e-12f);
 		out[s][5][4] = ops->normalise(out[s][8], special, 10);
 		lf_adam_prepare(&adam, 1, 0.02, 0.9, 0.999, 1e-8, 0);
 		memcpy(out[s][9], special, sizeof(special));
@@ -78,7 +80,7 @@ END_TEST
 START_TEST(absmax_finds_what_is_not_finite)
 {
 	const struct lf_simd_ops *ops = ops_of_test(_i);
-	float data[50] = {0};
+	float data[50] = { 0 };
 
 	ck_assert_float_eq(ops->absmax(data, 0), 0);
 	for (size_t i = 0; i < COUNT(data); i++) {
@@ -96,20 +98,20 @@ START_TEST(nothing_is_a_valid_size)
 {
 	const struct lf_simd_ops *ops = ops_of_test(_i);
 	const float one = 1;
-	const struct lf_rows rows = {&one, 1};
-	float out[4] = {7, 7, 7, 7};
+	const struct lf_rows rows = { &one, 1 };
+	float out[4] = { 7, 7, 7, 7 };
 
 	ops->add(out, &one, &one, 0);
 	ops->gelu(out, out + 1, &one, 0);
 	ck_assert_float_eq(ops->dot(&one, &one, 0), 0);
 	ck_assert_float_eq(ops->sum(&one, 0), 0);
-	ops->matmul_nt((struct lf_rows_out){out, 2}, rows, rows, 3, NULL, 0, 2, 1);
-	ops->matmul_tn((struct lf_rows_out){out, 2}, rows, rows, true, 1, 2, 0);
+	ops->matmul_nt((struct lf_rows_out){ out, 2 }, rows, rows, 3, NULL, 0, 2, 1);
+	ops->matmul_tn((struct lf_rows_out){ out, 2 }, rows, rows, true, 1, 2, 0);
 	for (size_t i = 0; i < COUNT(out); i++)
 		ck_assert_float_eq(out[i], 7);
 	/* A product over nothing is a matrix of zeros, with the bias where there is one. */
-	ops->matmul_nt((struct lf_rows_out){out, 1}, rows, rows, 3, &one, 1, 1, 0);
-	ops->matmul_nn((struct lf_rows_out){out + 1, 1}, rows, rows, false, 1, 1, 0);
+	ops->matmul_nt((struct lf_rows_out){ out, 1 }, rows, rows, 3, &one, 1, 1, 0);
+	ops->matmul_nn((struct lf_rows_out){ out + 1, 1 }, rows, rows, false, 1, 1, 0);
 	ck_assert_float_eq(out[0], 1);
 	ck_assert_float_eq(out[1], 0);
 	ck_assert_float_eq(out[2], 7);
@@ -122,8 +124,8 @@ START_TEST(in_place_is_the_same)
 	enum { N = 37 };
 	const struct lf_simd_ops *ops = ops_of_test(_i);
 	float x[N], y[N], gamma[N], apart[N], together[N], unit[N], other[N], rstd;
-	const struct lf_rows x_rows = {x, N}, y_rows = {y, N}, in_place = {together, N};
-	const struct lf_rows_out to = {apart, N}, back = {together, N};
+	const struct lf_rows x_rows = { x, N }, y_rows = { y, N }, in_place = { together, N };
+	const struct lf_rows_out to = { apart, N }, back = { together, N };
 	float inverse;
 
 	for (size_t i = 0; i < N; i++) {
@@ -176,7 +178,7 @@ START_TEST(gelu_is_good_everywhere)
 					3e-7);
 	}
 	for (float x = 7; x < 1e30f; x *= 11) {
-		float input[2] = {x, -x}, y[2], slope[2];
+		float input[2] = { x, -x }, y[2], slope[2];
 
 		ops->gelu(y, slope, input, 2);
 		ck_assert_float_eq_tol(y[0] / x, 1, 1e-6f);
@@ -194,7 +196,7 @@ START_TEST(softmax_has_no_denormal_and_its_maximum_counts_one)
 
 	for (size_t i = 0; i < COUNT(x); i++)
 		x[i] = -(float)(i * i);
-	ops->softmax((struct lf_rows_out){p, 100}, (struct lf_rows){x, 100}, 1, 1, 100, 100);
+	ops->softmax((struct lf_rows_out){ p, 100 }, (struct lf_rows){ x, 100 }, 1, 1, 100, 100);
 	for (size_t i = 0; i < COUNT(x); i++) {
 		ck_assert_float_ge(p[i], 1e-20f);
 		ck_assert_double_eq_tol((double)p[i], exp(-(double)(i * i)) / 1.386318602413326,
@@ -202,7 +204,7 @@ START_TEST(softmax_has_no_denormal_and_its_maximum_counts_one)
 	}
 	/* Equal numbers share exactly. */
 	memset(x, 0x41, sizeof(x));
-	ops->softmax((struct lf_rows_out){p, 64}, (struct lf_rows){x, 64}, 3, 1, 64, 64);
+	ops->softmax((struct lf_rows_out){ p, 64 }, (struct lf_rows){ x, 64 }, 3, 1, 64, 64);
 	for (size_t i = 0; i < 64; i++)
 		ck_assert_float_eq(p[i], 1.0f / 64);
 }
@@ -211,22 +213,22 @@ END_TEST
 START_TEST(nan_is_not_swallowed)
 {
 	const struct lf_simd_ops *ops = ops_of_test(_i);
-	const float quiet[] = {NAN, -NAN};
+	const float quiet[] = { NAN, -NAN };
 
 	for (size_t i = 0; i < 2 * 20; i++) {
 		float x[20], p[20], slope[20], unit[20];
-		const struct lf_rows rows = {x, 20};
+		const struct lf_rows rows = { x, 20 };
 
 		for (size_t c = 0; c < 20; c++)
 			x[c] = simd_sample(0, c);
 		x[i % 20] = quiet[i / 20];
 		ops->gelu(p, slope, x, 20);
 		ck_assert(isnan(p[i % 20]) && isnan(slope[i % 20]));
-		ops->softmax((struct lf_rows_out){p, 20}, rows, 1, 1, 20, 20);
+		ops->softmax((struct lf_rows_out){ p, 20 }, rows, 1, 1, 20, 20);
 		for (size_t c = 0; c < 20; c++)
 			ck_assert(isnan(p[c]));
-		ops->layer_norm((struct lf_rows_out){p, 20}, unit, NULL, rows,
-				(struct lf_rows){NULL, 0}, x, x, 1, 20, 1e-12f);
+		ops->layer_norm((struct lf_rows_out){ p, 20 }, unit, NULL, rows,
+				(struct lf_rows){ NULL, 0 }, x, x, 1, 20, 1e-12f);
 		for (size_t c = 0; c < 20; c++)
 			ck_assert(isnan(p[c]));
 		ck_assert(isnan(ops->cross_entropy(p, NULL, x, 20, (i + 1) % 20)));
@@ -237,7 +239,7 @@ END_TEST
 START_TEST(a_hopeless_label_has_a_finite_loss)
 {
 	const struct lf_simd_ops *ops = ops_of_test(_i);
-	const float logits[] = {1000, -1000, 0};
+	const float logits[] = { 1000, -1000, 0 };
 	float p[3];
 
 	ck_assert_float_eq(ops->cross_entropy(p, NULL, logits, 3, 0), 0);
@@ -248,23 +250,25 @@ END_TEST
 START_TEST(quantising_rounds_half_to_even_and_refuses_nan)
 {
 	const struct lf_simd_ops *ops = ops_of_test(_i);
-	float w[] = {127, 0.5f, 1.5f, 2.5f, -0.5f, -2.5f, -127, 126.5f};
-	const float zeros[8] = {0, -0.0f, 1e-40f};
-	const int8_t want[] = {127, 0, 2, 2, 0, -2, -127, 126};
+	float w[] = { 127, 0.5f, 1.5f, 2.5f, -0.5f, -2.5f, -127, 126.5f };
+	const float zeros[8] = { 0, -0.0f, 1e-40f };
+	const int8_t want[] = { 127, 0, 2, 2, 0, -2, -127, 126 };
 	int8_t level[8];
 	float scale;
 
-	ck_assert_int_eq(ops->quantise_rows(level, &scale, (struct lf_rows){w, 8}, 1, 8), 0);
+	ck_assert_int_eq(ops->quantise_rows(level, &scale, (struct lf_rows){ w, 8 }, 1, 8), 0);
 	ck_assert_float_eq(scale, 1);
 	ck_assert_mem_eq(level, want, sizeof(want));
-	ck_assert_int_eq(ops->quantise_rows(level, &scale, (struct lf_rows){zeros, 8}, 1, 8), 0);
+	ck_assert_int_eq(ops->quantise_rows(level, &scale, (struct lf_rows){ zeros, 8 }, 1, 8), 0);
 	ck_assert_float_eq(scale, 0);
 	for (size_t i = 0; i < 8; i++)
 		ck_assert_int_eq(level[i], 0);
 	w[5] = NAN;
-	ck_assert_int_eq(ops->quantise_rows(level, &scale, (struct lf_rows){w, 8}, 1, 8), -EINVAL);
+	ck_assert_int_eq(ops->quantise_rows(level, &scale, (struct lf_rows){ w, 8 }, 1, 8),
+			 -EINVAL);
 	w[5] = INFINITY;
-	ck_assert_int_eq(ops->quantise_rows(level, &scale, (struct lf_rows){w, 8}, 1, 8), -EINVAL);
+	ck_assert_int_eq(ops->quantise_rows(level, &scale, (struct lf_rows){ w, 8 }, 1, 8),
+			 -EINVAL);
 }
 END_TEST
 
@@ -307,25 +311,26 @@ static void expect_gradient(const float *gradient, float *x, size_t count, forwa
 
 static double layer_norm_forward(const float *x)
 {
-	float gamma[WIDTH], beta[WIDTH] = {0}, y[NUMBERS], unit[NUMBERS];
+	float gamma[WIDTH], beta[WIDTH] = { 0 }, y[NUMBERS], unit[NUMBERS];
 
 	for (size_t c = 0; c < WIDTH; c++)
 		gamma[c] = simd_sample(3, c);
-	scalar()->layer_norm((struct lf_rows_out){y, WIDTH}, unit, NULL, (struct lf_rows){x, WIDTH},
-			     (struct lf_rows){NULL, 0}, gamma, beta, TOKENS, WIDTH, 1e-5f);
+	scalar()->layer_norm((struct lf_rows_out){ y, WIDTH }, unit, NULL,
+			     (struct lf_rows){ x, WIDTH }, (struct lf_rows){ NULL, 0 }, gamma, beta,
+			     TOKENS, WIDTH, 1e-5f);
 	return project(y, NUMBERS);
 }
 
-static const struct lf_attention_shape head = {TOKENS, WIDTH, 0.5f};
+static const struct lf_attention_shape head = { TOKENS, WIDTH, 0.5f };
 
 /* @x: q, k and v, [3][TOKENS][WIDTH] */
 static double attention_forward(const float *x)
 {
 	float context[NUMBERS], p[TOKENS * TOKENS];
 
-	scalar()->attention((struct lf_rows_out){context, WIDTH}, p, (struct lf_rows){x, WIDTH},
-			    (struct lf_rows){x + NUMBERS, WIDTH},
-			    (struct lf_rows){x + 2 * NUMBERS, WIDTH}, &head);
+	scalar()->attention((struct lf_rows_out){ context, WIDTH }, p, (struct lf_rows){ x, WIDTH },
+			    (struct lf_rows){ x + NUMBERS, WIDTH },
+			    (struct lf_rows){ x + 2 * NUMBERS, WIDTH }, &head);
 	return project(context, NUMBERS);
 }
 
@@ -333,7 +338,7 @@ static double sentence_forward(const float *x)
 {
 	float mean[WIDTH], y[WIDTH];
 
-	scalar()->mean_pool(mean, (struct lf_rows){x, WIDTH}, TOKENS, WIDTH);
+	scalar()->mean_pool(mean, (struct lf_rows){ x, WIDTH }, TOKENS, WIDTH);
 	scalar()->normalise(y, mean, WIDTH);
 	return project(y, WIDTH);
 }
@@ -350,8 +355,8 @@ START_TEST(backward_is_the_derivative_of_forward)
 	const struct lf_simd_ops *ops = scalar();
 	float x[3 * NUMBERS], dy[NUMBERS], gradient[3 * NUMBERS], y[NUMBERS], unit[NUMBERS];
 	float gamma[WIDTH], rstd[TOKENS], p[TOKENS * TOKENS], scratch[TOKENS * TOKENS];
-	const struct lf_rows q = {x, WIDTH}, k = {x + NUMBERS, WIDTH};
-	const struct lf_rows v = {x + 2 * NUMBERS, WIDTH}, slope = {dy, WIDTH};
+	const struct lf_rows q = { x, WIDTH }, k = { x + NUMBERS, WIDTH };
+	const struct lf_rows v = { x + 2 * NUMBERS, WIDTH }, slope = { dy, WIDTH };
 	float inverse;
 
 	for (size_t i = 0; i < 3 * NUMBERS; i++)
@@ -361,23 +366,23 @@ START_TEST(backward_is_the_derivative_of_forward)
 	for (size_t c = 0; c < WIDTH; c++)
 		gamma[c] = simd_sample(3, c);
 
-	ops->layer_norm((struct lf_rows_out){y, WIDTH}, unit, rstd, q, (struct lf_rows){NULL, 0},
-			gamma, gamma, TOKENS, WIDTH, 1e-5f);
-	ops->layer_norm_backward((struct lf_rows_out){gradient, WIDTH}, slope, unit, rstd, gamma,
+	ops->layer_norm((struct lf_rows_out){ y, WIDTH }, unit, rstd, q,
+			(struct lf_rows){ NULL, 0 }, gamma, gamma, TOKENS, WIDTH, 1e-5f);
+	ops->layer_norm_backward((struct lf_rows_out){ gradient, WIDTH }, slope, unit, rstd, gamma,
 				 TOKENS, WIDTH);
 	expect_gradient(gradient, x, NUMBERS, layer_norm_forward, "layer_norm");
 
-	ops->attention((struct lf_rows_out){y, WIDTH}, p, q, k, v, &head);
-	ops->attention_backward((struct lf_rows_out){gradient, WIDTH},
-				(struct lf_rows_out){gradient + NUMBERS, WIDTH},
-				(struct lf_rows_out){gradient + 2 * NUMBERS, WIDTH}, slope, q, k, v,
-				p, scratch, &head);
+	ops->attention((struct lf_rows_out){ y, WIDTH }, p, q, k, v, &head);
+	ops->attention_backward((struct lf_rows_out){ gradient, WIDTH },
+				(struct lf_rows_out){ gradient + NUMBERS, WIDTH },
+				(struct lf_rows_out){ gradient + 2 * NUMBERS, WIDTH }, slope, q, k,
+				v, p, scratch, &head);
 	expect_gradient(gradient, x, 3 * NUMBERS, attention_forward, "attention");
 
 	ops->mean_pool(y, q, TOKENS, WIDTH);
 	inverse = ops->normalise(y, y, WIDTH);
 	ops->normalise_backward(unit, dy, y, inverse, WIDTH);
-	ops->mean_pool_backward((struct lf_rows_out){gradient, WIDTH}, unit, TOKENS, WIDTH);
+	ops->mean_pool_backward((struct lf_rows_out){ gradient, WIDTH }, unit, TOKENS, WIDTH);
 	expect_gradient(gradient, x, NUMBERS, sentence_forward, "sentence");
 
 	ops->cross_entropy(y, gradient, x, NUMBERS, 4);
@@ -391,7 +396,7 @@ START_TEST(an_override_is_obeyed_or_refused)
 {
 	enum lf_simd_isa isa = LF_SIMD_ISA_COUNT;
 	const struct lf_simd_ops *ops = NULL;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	unsetenv(LF_SIMD_ENVIRONMENT);
 	ck_assert_int_eq(lf_simd_choose(NULL, &isa, &error), 0);

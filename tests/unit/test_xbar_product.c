@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Products of the model: random hardware, shapes, values and options against the direct reference, to the bit, on
+ * every instruction set and number of threads.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/xbar_reference.h"
+#include "tests/unit/xbar_rig.h"
+
+static const char *const sets[] = { "scalar", "avx2", "avx512" };
+
+/* The arrays of one random MVM. */
+struct trial {
+	struct reference_mvm mvm;
+	char settings[256];
+	int8_t *weights;
+	int8_t *int8;
+	float *input;
+	float *factor;
+	float *scale;
+	float *bias;
+	float *start; /* what accumulating adds to */
+	float *output;
+	float *partials;
+	uint32_t inputs;
+	uint32_t outputs;
+	uint32_t tile_rows;
+};
+
+static float *random_floats(uint64_t *state, size_t count)
+{
+	float *values = malloc((count + 1) * sizeof(*values));
+
+	for (size_t i = 0; i < count; i++)
+		values[i] = draw_float(state);
+	return values;
+}
+
+static int8_t *random_int8(uint64_t *state, size_t count, uint32_t kind)
+{
+	int8_t *values = malloc(count + 1);
+
+	for (size_t i = 0; i < count; i++) {
+		int value = (int)draw_below(state, 255) - 127;
+
+		if (kind == 1)
+			value /= 8;
+		if (kind == 2)
+			value = value < 0 ? -127 : 127;
+		if (kind == 3)
+			value = draw_below(state, 10) ? 0 : 127;
+		values[i] = (int8_t)value;
+	}
+	return values;
+}
+
+/* One of small, border and larger sizes. */
+static uint32_t random_size(uint64_t *state, uint32_t border)
+{
+	switch (draw_below(state, 4)) {
+	case 0:
+		return 1 + draw_below(state, 4);
+	case 1:
+		return border * (1 + draw_below(state, 2)) + draw_below(state, 3) - 1;
+	default:
+		return 1 + draw_below(state, 150);
+	}
+}
+
+static void random_hardware(struct trial *trial, uint64_t *state)
+{
+	struct reference_tile *tile = &trial->mvm.tile;
+	uint32_t tile_cols, slices;
+	bool automatic = draw_below(state, 3);
+
+	tile->rows = 4 * (1 + draw_below(state, draw_below(state, 2) ? 40 : 8));
+	tile->cell_bits = 1 + draw_below(state, 5);
+	slices = (7 + tile->cell_bits - 1) / tile->cell_bits;
+	tile_cols = 2 * slices * (4 + draw_below(state, 40));
+	tile->weights = tile_cols / (2 * slices) / 4 * 4;
+	tile->after = draw_below(state, 2);
+	tile->adc_bits = draw_below(state, 4) ? 4 + draw_below(state, 7) : 0;
+	tile->adc_step = tile->adc_bits ? 1 << draw_below(state, 3) : 1;
+	if (automatic)
+		tile->adc_offset = tile->after || !tile->adc_bits
+					   ? 0
+					   : -tile->adc_step * (1 << (tile->adc_bits - 1));
+	else
+		tile->adc_offset = -(int32_t)draw_below(state, 1 + tile->adc_step * 8);
+	sprintf(trial->settings,
+		"tiles=4096,tile_rows=%u,tile_cols=%u,cell_bits=%u,adc_subtract=%s,adc_step=%d",
+		tile->rows, tile_cols, tile->cell_bits, tile->after ? "after" : "before",
+		tile->adc_step);
+	if (tile->adc_bits)
+		sprintf(trial->settings + strlen(trial->settings), ",adc_bits=%u", tile->adc_bits);
+	else
+		strcat(trial->settings, ",adc_bits=ideal");
+	if (!automatic)
+		sprintf(trial->settings + strlen(trial->settings), ",adc_offset=%d",
+			tile->adc_offset);
+}
+
+static void make_trial(struct trial *trial, uint64_t *state)
+{
+	struct reference_mvm *mvm = &trial->mvm;
+
+	memset(trial, 0, sizeof(*trial));
+	random_hardware(trial, state);
+	mvm->rows = random_size(state, mvm->tile.rows);
+	mvm->cols = random_size(state, mvm->tile.weights);
+	mvm->count = 1 + draw_below(state, draw_below(state, 3) ? 7 : 30);
+	mvm->transpose = draw_below(state, 2);
+	mvm->accumulate = draw_below(state, 2);
+	trial->tile_rows = (mvm->rows + mvm->tile.rows - 1) / mvm->tile.rows;
+	trial->inputs = mvm->transpose ? mvm->cols : mvm->rows;
+	trial->outputs = mvm->transpose ? mvm->rows : mvm->cols;
+
+	trial->weights = random_int8(state, (size_t)mvm->rows * mvm->cols, draw_below(state, 4));
+	mvm->weights = trial->weights;
+	trial->int8 = random_int8(state, (size_t)mvm->count * trial->inputs, draw_below(state, 4));
+	trial->input = random_floats(state, (size_t)mvm->count * trial->inputs);
+	trial->factor = random_floats(state, trial->inputs);
+	trial->scale = random_floats(state, (size_t)mvm->cols * trial->tile_rows);
+	trial->bias = random_floats(state, mvm->cols);
+	trial->start = random_floats(state, (size_t)mvm->count * trial->outputs);
+	trial->output = calloc((size_t)mvm->count * trial->outputs, sizeof(float));
+	trial->partials = calloc((size_t)mvm->count * mvm->cols * trial->tile_rows, sizeof(float));
+
+	if (!draw_below(state, 3))
+		mvm->input_int8 = trial->int8;
+	mvm->input = trial->input;
+	if (mvm->input_int8 || !draw_below(state, 3))
+		mvm->fixed_scale = 0.01f;
+	if (!mvm->input_int8 && draw_below(state, 2))
+		mvm->factor = trial->factor;
+	if (!(mvm->input_int8 && mvm->transpose)) {
+		mvm->tile_scale = draw_below(state, 2);
+		if (mvm->tile_scale || draw_below(state, 2))
+			mvm->scale = trial->scale;
+	}
+	if (!mvm->transpose && draw_below(state, 2))
+		mvm->bias = trial->bias;
+	if (!mvm->transpose && draw_below(state, 2))
+		mvm->partials = trial->partials;
+	mvm->output = trial->output;
+	if (mvm->accumulate)
+		memcpy(trial->output, trial->start,
+		       (size_t)mvm->count * trial->outputs * sizeof(float));
+	reference_mvm(mvm);
+}
+
+static void free_trial(struct trial *trial)
+{
+	free(trial->weights);
+	free(trial->int8);
+	free(trial->input);
+	free(trial->factor);
+	free(trial->scale);
+	free(trial->bias);
+	free(trial->start);
+	free(trial->output);
+	free(trial->partials);
+}
+
+static uint32_t bits_of(float value)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
+/* Three commands: the start into scratch, the MVM, scratch out. */
+static void run_trial(struct rig *rig, const struct trial *trial, uint32_t matrix, float *output,
+		      float *partials)
+{
+	const struct reference_mvm *mvm = &trial->mvm;
+	uint32_t input_bytes = mvm->input_int8 ? 1 : sizeof(float);
+	uint32_t output_stride = trial->outputs * (uint32_t)sizeof(float);
+	uint64_t output_bytes = (uint64_t)mvm->count * output_stride;
+	uint32_t partial_stride = mvm->cols * trial->tile_rows * (uint32_t)sizeof(float);
+	struct buffer buffers[] = {
+		{ mvm->input_int8 ? (void *)trial->int8 : trial->input,
+		  (uint64_t)mvm->count * trial->inputs * input_bytes },
+		{ trial->factor, trial->inputs * sizeof(float) },
+		{ trial->scale, (uint64_t)mvm->cols * trial->tile_rows * sizeof(float) },
+		{ trial->bias, mvm->cols * sizeof(float) },
+		{ trial->start, output_bytes },
+		{ output, output_bytes },
+		{ partials, (uint64_t)mvm->count * partial_stride },
+	};
+	struct lf_command commands[3] = {
+		{
+			.opcode = LF_OP_FUSE,
+			.flags = LF_FUSE_AFFINE,
+			.count = mvm->count,
+			.width = trial->outputs,
+			.input = { .space = LF_SPACE_BUFFER, .buffer = 4, .stride = output_stride },
+			.output = { .space = LF_SPACE_SCRATCH, .stride = output_stride },
+		},
+		{
+			.opcode = LF_OP_MVM,
+			.matrix = matrix,
+			.count = mvm->count,
+			.input = { .space = LF_SPACE_BUFFER,
+				   .stride = trial->inputs * input_bytes },
+			.output = { .space = LF_SPACE_SCRATCH, .stride = output_stride },
+		},
+		{
+			.opcode = LF_OP_FUSE,
+			.flags = LF_FUSE_AFFINE,
+			.count = mvm->count,
+			.width = trial->outputs,
+			.input = { .space = LF_SPACE_SCRATCH, .stride = output_stride },
+			.output = { .space = LF_SPACE_BUFFER,
+				    .buffer = 5,
+				    .stride = output_stride },
+		},
+	};
+	struct lf_command *command = &commands[1];
+
+	command->flags = (mvm->transpose ? LF_MVM_TRANSPOSE : 0) |
+			 (mvm->accumulate ? LF_MVM_ACCUMULATE : 0) |
+			 (mvm->input_int8 ? LF_MVM_INPUT_INT8 : 0) |
+			 (mvm->tile_scale ? LF_MVM_TILE_SCALE : 0) |
+			 (mvm->fixed_scale != 0.0f ? LF_MVM_FIXED_SCALE : 0);
+	command->fixed_scale = bits_of(mvm->fixed_scale);
+	if (mvm->factor)
+		command->factor = (struct lf_operand){ .space = LF_SPACE_BUFFER, .buffer = 1 };
+	if (mvm->scale)
+		command->scale = (struct lf_operand){ .space = LF_SPACE_BUFFER, .buffer = 2 };
+	if (mvm->bias)
+		command->bias = (struct lf_operand){ .space = LF_SPACE_BUFFER, .buffer = 3 };
+	if (mvm->partials)
+		command->partials = (struct lf_operand){ .space = LF_SPACE_BUFFER,
+							 .buffer = 6,
+							 .stride = partial_stride };
+	rig->scratch_bytes = (uint32_t)output_bytes;
+	ck_assert_uint_eq(rig_run_queue(rig, commands, 3, buffers, 7, false), LF_STATUS_OK);
+}
+
+static void compare(const char *what, const float *got, const float *want, size_t count,
+		    const struct trial *trial, const char *set, uint64_t seed)
+{
+	for (size_t i = 0; i < count; i++)
+		ck_assert_msg(bits_of(got[i]) == bits_of(want[i]),
+			      "seed %llu, %s, %s, %ux%u x %u%s: %s[%zu] is %a, not %a",
+			      (unsigned long long)seed, trial->settings, set, trial->mvm.rows,
+			      trial->mvm.cols, trial->mvm.count,
+			      trial->mvm.transpose ? " transpose" : "", what, i, (double)got[i],
+			      (double)want[i]);
+}
+
+START_TEST(random_products_equal_the_reference)
+{
+	uint64_t seed = rig_seed() + (uint64_t)_i, state = seed;
+	struct trial trial;
+	size_t outputs, partials;
+	float *output, *partial;
+
+	make_trial(&trial, &state);
+	outputs = (size_t)trial.mvm.count * trial.outputs;
+	partials = (size_t)trial.mvm.count * trial.mvm.cols * trial.tile_rows;
+	output = malloc(outputs * sizeof(*output));
+	partial = malloc(partials * sizeof(*partial));
+	for (size_t set = 0; set < sizeof(sets) / sizeof(sets[0]); set++) {
+		struct rig rig;
+		uint32_t matrix;
+
+		rig_open(&rig, "isaac", trial.settings);
+		if (xbar_params_set(rig.params, "simd", sets[set], NULL) == 0 &&
+		    rig_attach(&rig) == 0) {
+			matrix = rig_matrix(&rig, trial.mvm.rows, trial.mvm.cols, trial.weights);
+			rig.threads = set + 1;
+			run_trial(&rig, &trial, matrix, output, partial);
+			compare("output", output, trial.output, outputs, &trial, sets[set], seed);
+			if (trial.mvm.partials)
+				compare("partials", partial, trial.partials, partials, &trial,
+					sets[set], seed);
+			ck_assert_uint_eq(rig.completion.clips, trial.mvm.clips);
+			ck_assert_uint_eq(rig.completion.mvm_count, trial.mvm.count);
+			ck_assert_uint_eq(rig.completion.mac_count, (uint64_t)trial.mvm.count *
+									    trial.mvm.rows *
+									    trial.mvm.cols);
+			ck_assert_uint_eq(rig.completion.conversions, trial.mvm.conversions);
+		}
+		rig_close(&rig);
+	}
+	free(output);
+	free(partial);
+	free_trial(&trial);
+}
+END_TEST
+
+/* Batches that are cut into several pieces, on one and on four threads. */
+START_TEST(threads_do_not_change_bits)
+{
+	static const char *const settings[] = { "adc_bits=8", "adc_bits=5", "adc_bits=ideal" };
+	uint64_t seed = rig_seed(), state = seed;
+	struct trial trial;
+	float *outputs[2], *partials[2];
+
+	memset(&trial, 0, sizeof(trial));
+	trial.mvm.rows = 300;
+	trial.mvm.cols = 600;
+	trial.mvm.count = 250;
+	trial.mvm.tile_scale = true;
+	trial.inputs = trial.mvm.rows;
+	trial.outputs = trial.mvm.cols;
+	trial.tile_rows = 3;
+	trial.weights = random_int8(&state, 300 * 600, 0);
+	trial.input = random_floats(&state, 250 * 300);
+	trial.scale = random_floats(&state, 600 * 3);
+	trial.start = random_floats(&state, 250 * 600);
+	trial.mvm.scale = trial.scale;
+	for (int i = 0; i < 2; i++) {
+		struct rig rig;
+
+		outputs[i] = malloc(250 * 600 * sizeof(float));
+		partials[i] = malloc(250 * 600 * 3 * sizeof(float));
+		trial.mvm.partials = partials[i];
+		rig_open(&rig, "isaac", settings[_i]);
+		rig.threads = i ? 4 : 1;
+		run_trial(&rig, &trial, rig_matrix(&rig, 300, 600, trial.weights), outputs[i],
+			  partials[i]);
+		rig_close(&rig);
+	}
+	ck_assert_mem_eq(outputs[0], outputs[1], 250 * 600 * sizeof(float));
+	ck_assert_mem_eq(partials[0], partials[1], 250 * 600 * 3 * sizeof(float));
+	for (int i = 0; i < 2; i++) {
+		free(outputs[i]);
+		free(partials[i]);
+	}
+	free_trial(&trial);
+}
+END_TEST
+
+/* isaac as published loses nothing on weights like trained ones; six bits do. */
+START_TEST(published_converters_are_lossless)
+{
+	static const char *const settings[] = { "adc_bits=ideal", "adc_bits=8", "adc_bits=6" };
+	uint64_t state = rig_seed(), clips[3];
+	int8_t *weights = malloc(256 * 64), *input = malloc(64 * 256);
+	float *outputs[3];
+
+	for (size_t i = 0; i < 256 * 64; i++) {
+		int sum = 0;
+
+		for (int j = 0; j < 8; j++)
+			sum += (int)draw_below(&state, 255) - 127;
+		weights[i] = (int8_t)(sum / 8);
+		input[i] = (int8_t)((int)draw_below(&state, 255) - 127);
+	}
+	for (int i = 0; i < 3; i++) {
+		struct rig rig;
+		struct buffer buffers[2] = { { input, 64 * 256 },
+					     { NULL, 64 * 64 * sizeof(float) } };
+		struct lf_command command = {
+			.opcode = LF_OP_MVM,
+			.flags = LF_MVM_INPUT_INT8 | LF_MVM_FIXED_SCALE,
+			.count = 64,
+			.fixed_scale = bits_of(1.0f),
+			.input = { .space = LF_SPACE_BUFFER, .stride = 256 },
+			.output = { .space = LF_SPACE_BUFFER,
+				    .buffer = 1,
+				    .stride = 64 * sizeof(float) },
+		};
+
+		outputs[i] = malloc(64 * 64 * sizeof(float));
+		buffers[1].memory = outputs[i];
+		rig_open(&rig, "isaac", settings[i]);
+		command.matrix = rig_matrix(&rig, 256, 64, weights);
+		ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 2), LF_STATUS_OK);
+		clips[i] = rig.completion.clips;
+		rig_close(&rig);
+	}
+	ck_assert_mem_eq(outputs[0], outputs[1], 64 * 64 * sizeof(float));
+	ck_assert_uint_eq(clips[1], 0);
+	ck_assert_uint_gt(clips[2], 0);
+	ck_assert_int_ne(memcmp(outputs[0], outputs[2], 64 * 64 * sizeof(float)), 0);
+	for (int i = 0; i < 3; i++)
+		free(outputs[i]);
+	free(weights);
+	free(input);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("xbar product");
+	TCase *tests = tcase_create("product");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_loop_test(tests, random_products_equal_the_reference, 0, 120);
+	tcase_add_loop_test(tests, threads_do_not_change_bits, 0, 3);
+	tcase_add_test(tests, published_converters_are_lossless);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	printf("# seed %llu\n", (unsigned long long)rig_seed());
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -14,6 +14,7 @@
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 
 BUILD ?= build
+STARTED := $(shell date +%s)
 ACCEL ?= tcg
 CACHE := $(or $(LF_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lorafusion)
 export LF_CACHE := $(CACHE)
@@ -27,6 +28,7 @@ include mk/tests.mk
 include mk/install.mk
 
 .PHONY: all userspace module qemu vm run data pool goldens bench docs lint format install
+.PHONY: run-parts data-made
 .PHONY: test test-asan test-long setup clean help
 
 all: userspace module			## runtime, tools and module
@@ -37,8 +39,21 @@ module: $(MODULE)			## lf_accel.ko for the guest's kernel
 
 qemu: $(QEMU)				## QEMU with the device
 
+run:					## train LoRAFusion in a guest, on the accelerator
+	scripts/setup.sh build kernel qemu vm data
+	+$(Q)$(MAKE) --no-print-directory run-parts
+	scripts/run --build $(BUILD) --started $(STARTED) $(RUN_OPTIONS)
+run-parts: $(LFCTL) $(QEMU) $(INITRAMFS) data-made
+
+pool:					## train the pool's modules anew; they are committed
+	scripts/setup.sh build data
+	+$(Q)$(MAKE) --no-print-directory $(LFCTL) data-made
+	tools/data/pool --lfctl $(LFCTL) --model $(CACHE)/encoder --tasks $(BUILD)/data/synopsis
+
 data:					## encoder and tasks of `make run`
 	scripts/setup.sh data
+	+$(Q)$(MAKE) --no-print-directory data-made
+data-made:
 	tools/data/encoder $(CACHE)/encoder
 	tools/data/tasks --form synopsis --out $(BUILD)/data/synopsis
 

@@ -10,7 +10,7 @@ test:					## everything that proves it works, on a fresh machine
 	scripts/setup.sh build kernel qemu vm data test
 	+$(Q)$(MAKE) --no-print-directory test-all
 
-test-all: userspace $(QEMU) $(INITRAMFS) asan
+test-all: userspace $(QEMU) $(INITRAMFS) asan data-made
 	$(RUN_TESTS)
 
 units: $(UNIT_TESTS)			## unit tests alone
@@ -22,7 +22,7 @@ qtests: $(QEMU)				## device tests under qtest alone
 guest-tests: $(QEMU) $(INITRAMFS)	## tests in the guest alone
 	$(RUN_TESTS) guest
 
-system-tests: userspace $(QEMU) $(INITRAMFS)	## tests/system alone
+system-tests: userspace $(QEMU) $(INITRAMFS) data-made	## tests/system alone
 	$(RUN_TESTS) system
 
 asan:					## runtime, model, lfctl and units with ASan and UBSan

@@ -31,16 +31,21 @@ Device *device_start_bare(const char *memory, const char *options,
     return device;
 }
 
-Device *device_start(const char *memory, const char *options)
+void device_enable(Device *device)
 {
-    Device *device = device_start_bare(memory, options, "");
-
     qpci_device_enable(device->pci);
     device->registers = qpci_iomap(device->pci, LF_PCI_REGISTER_BAR, NULL);
     device_write(device, LF_REG_CONTROL, LF_CONTROL_ENABLE);
     for (uint32_t i = 0; i < TEST_QUEUES; i++) {
         queue_open(device, i, TEST_RING_ENTRIES);
     }
+}
+
+Device *device_start(const char *memory, const char *options)
+{
+    Device *device = device_start_bare(memory, options, "");
+
+    device_enable(device);
     return device;
 }
 

@@ -62,6 +62,8 @@ Device *device_start_default(const char *options);
 /* Only QEMU with a device, found and mapped, not touched. */
 Device *device_start_bare(const char *memory, const char *options,
                           const char *arguments);
+/* Map the registers, enable the device, open all queues. */
+void device_enable(Device *device);
 void device_stop(Device *device);
 
 uint32_t device_read(Device *device, uint32_t reg);

@@ -35,8 +35,8 @@ struct reading {
 /* Pickles can run code when they are loaded: say so instead of "no such file". */
 static int refuse_pickle(const char *directory, struct lf_error *error)
 {
-	static const char *const names[] = {"adapter_model.bin", "adapter_model.pt",
-					    "adapter_model.pkl", "pytorch_model.bin"};
+	static const char *const names[] = { "adapter_model.bin", "adapter_model.pt",
+					     "adapter_model.pkl", "pytorch_model.bin" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char *path;
@@ -84,7 +84,7 @@ static int read_matrix(struct reading *reading, const char *layer, const char *s
 		       unsigned int rank, uint64_t rows, uint64_t columns, const float **matrix,
 		       struct lf_error *error)
 {
-	const uint64_t shape[2] = {rows, columns};
+	const uint64_t shape[2] = { rows, columns };
 	const size_t elements = (size_t)(rows * (rank == 2 ? columns : 1));
 	char key[LF_ADAPTER_KEY_BYTES];
 	float *values = NULL;
@@ -264,7 +264,7 @@ int lf_adapter_read(struct lf_adapter **adapter, const char *directory,
 		    const struct lf_adapter_slot *slots, size_t slot_count, uint32_t rank,
 		    struct lf_error *error)
 {
-	struct reading reading = {.wanted_rank = rank};
+	struct reading reading = { .wanted_rank = rank };
 	char *config_path = NULL, *tensors_path = NULL;
 	int ret;
 

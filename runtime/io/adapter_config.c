@@ -27,7 +27,7 @@ static const char *const unsupported[] = {
 };
 
 /* Starting points that subtract something from the base weights, which stay as they are here. */
-static const char *const changes_base[] = {"pissa", "olora", "corda", "loftq", "lora_ga"};
+static const char *const changes_base[] = { "pissa", "olora", "corda", "loftq", "lora_ga" };
 
 /* False, null, empty: a feature that is not used. */
 static bool is_unused(const json_t *field)
@@ -156,7 +156,7 @@ static int check(struct lf_adapter_config *config, const char *path, struct lf_e
 int lf_adapter_config_read(struct lf_adapter_config *config, const char *path,
 			   struct lf_error *error)
 {
-	struct lf_adapter_config found = {0};
+	struct lf_adapter_config found = { 0 };
 	int ret;
 
 	ret = lf_json_read(&found.root, path, CONFIG_LIMIT_BYTES, error);

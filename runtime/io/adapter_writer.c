@@ -79,7 +79,7 @@ static int add_tensor(struct lf_safetensors_writer *writer, const char *layer, c
 		      enum lf_dtype dtype, unsigned int rank, uint64_t rows, uint64_t columns,
 		      const float *values, struct lf_error *error)
 {
-	const uint64_t shape[2] = {rows, columns};
+	const uint64_t shape[2] = { rows, columns };
 	char key[LF_ADAPTER_KEY_BYTES];
 
 	lf_adapter_key(key, layer, suffix);

@@ -40,8 +40,8 @@ static int add_metadata(struct lf_safetensors_writer *writer,
 	char version[12], step[24];
 	char words[LF_CHECKPOINT_MAX_RANDOM_WORDS * WORD_DIGITS + 1] = "";
 	const char *const fields[][2] = {
-		{"format", FORMAT},	   {"schema_version", version}, {"step", step},
-		{"config", state->config}, {"random_state", words},
+		{ "format", FORMAT },	     { "schema_version", version }, { "step", step },
+		{ "config", state->config }, { "random_state", words },
 	};
 	int ret = 0;
 

@@ -79,7 +79,7 @@ int lf_file_writer_open(struct lf_file_writer *writer, const char *path, struct 
 	size_t size = strlen(path) + 48;
 	int ret;
 
-	*writer = (struct lf_file_writer){.descriptor = -1};
+	*writer = (struct lf_file_writer){ .descriptor = -1 };
 	writer->path = strdup(path);
 	writer->temporary_path = malloc(size);
 	if (!writer->path || !writer->temporary_path) {
@@ -104,7 +104,7 @@ int lf_file_writer_open(struct lf_file_writer *writer, const char *path, struct 
 fail:
 	free(writer->path);
 	free(writer->temporary_path);
-	*writer = (struct lf_file_writer){.descriptor = -1};
+	*writer = (struct lf_file_writer){ .descriptor = -1 };
 	return ret;
 }
 
@@ -192,5 +192,5 @@ void lf_file_writer_discard(struct lf_file_writer *writer)
 		unlink(writer->temporary_path);
 	free(writer->path);
 	free(writer->temporary_path);
-	*writer = (struct lf_file_writer){.descriptor = -1};
+	*writer = (struct lf_file_writer){ .descriptor = -1 };
 }

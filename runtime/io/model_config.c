@@ -56,10 +56,10 @@ static int read_activation(const char *name, enum lf_activation *activation, con
 		const char *name;
 		enum lf_activation activation;
 	} known[] = {
-		{"relu", LF_ACTIVATION_RELU},
-		{"gelu", LF_ACTIVATION_GELU},
-		{"gelu_new", LF_ACTIVATION_GELU_TANH},
-		{"gelu_pytorch_tanh", LF_ACTIVATION_GELU_TANH},
+		{ "relu", LF_ACTIVATION_RELU },
+		{ "gelu", LF_ACTIVATION_GELU },
+		{ "gelu_new", LF_ACTIVATION_GELU_TANH },
+		{ "gelu_pytorch_tanh", LF_ACTIVATION_GELU_TANH },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -76,13 +76,13 @@ static int read_bert(const json_t *root, struct lf_bert_config *bert, const char
 		     struct lf_error *error)
 {
 	const struct u32_field fields[] = {
-		{"hidden_size", MAX_WIDTH, &bert->hidden_size},
-		{"num_hidden_layers", MAX_LAYERS, &bert->num_hidden_layers},
-		{"num_attention_heads", MAX_WIDTH, &bert->num_attention_heads},
-		{"intermediate_size", MAX_WIDTH, &bert->intermediate_size},
-		{"vocab_size", MAX_WIDTH, &bert->vocab_size},
-		{"max_position_embeddings", MAX_WIDTH, &bert->max_position_embeddings},
-		{"type_vocab_size", MAX_WIDTH, &bert->type_vocab_size},
+		{ "hidden_size", MAX_WIDTH, &bert->hidden_size },
+		{ "num_hidden_layers", MAX_LAYERS, &bert->num_hidden_layers },
+		{ "num_attention_heads", MAX_WIDTH, &bert->num_attention_heads },
+		{ "intermediate_size", MAX_WIDTH, &bert->intermediate_size },
+		{ "vocab_size", MAX_WIDTH, &bert->vocab_size },
+		{ "max_position_embeddings", MAX_WIDTH, &bert->max_position_embeddings },
+		{ "type_vocab_size", MAX_WIDTH, &bert->type_vocab_size },
 	};
 	const char *text = NULL;
 	int ret;
@@ -136,13 +136,14 @@ static int read_t5(const json_t *root, struct lf_t5_config *t5, const char *labe
 		   struct lf_error *error)
 {
 	const struct u32_field fields[] = {
-		{"d_model", MAX_WIDTH, &t5->d_model},
-		{"d_kv", MAX_WIDTH, &t5->d_kv},
-		{"d_ff", MAX_WIDTH, &t5->d_ff},
-		{"num_heads", MAX_WIDTH, &t5->num_heads},
-		{"num_layers", MAX_LAYERS, &t5->num_layers},
-		{"vocab_size", MAX_WIDTH, &t5->vocab_size},
-		{"relative_attention_num_buckets", MAX_WIDTH, &t5->relative_attention_num_buckets},
+		{ "d_model", MAX_WIDTH, &t5->d_model },
+		{ "d_kv", MAX_WIDTH, &t5->d_kv },
+		{ "d_ff", MAX_WIDTH, &t5->d_ff },
+		{ "num_heads", MAX_WIDTH, &t5->num_heads },
+		{ "num_layers", MAX_LAYERS, &t5->num_layers },
+		{ "vocab_size", MAX_WIDTH, &t5->vocab_size },
+		{ "relative_attention_num_buckets", MAX_WIDTH,
+		  &t5->relative_attention_num_buckets },
 	};
 	int ret;
 
@@ -167,7 +168,7 @@ static int read_t5(const json_t *root, struct lf_t5_config *t5, const char *labe
 static int read_root(struct lf_model_config *config, const json_t *root, const char *label,
 		     struct lf_error *error)
 {
-	struct lf_model_config found = {0};
+	struct lf_model_config found = { 0 };
 	const char *type = NULL;
 	int ret;
 

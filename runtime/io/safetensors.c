@@ -33,14 +33,14 @@ static const struct {
 	const char *name;
 	unsigned int size_bytes;
 } dtypes[LF_DTYPE_COUNT] = {
-	[LF_DTYPE_BOOL] = {"BOOL", 1},	     [LF_DTYPE_U8] = {"U8", 1},
-	[LF_DTYPE_I8] = {"I8", 1},	     [LF_DTYPE_F8_E5M2] = {"F8_E5M2", 1},
-	[LF_DTYPE_F8_E4M3] = {"F8_E4M3", 1}, [LF_DTYPE_I16] = {"I16", 2},
-	[LF_DTYPE_U16] = {"U16", 2},	     [LF_DTYPE_F16] = {"F16", 2},
-	[LF_DTYPE_BF16] = {"BF16", 2},	     [LF_DTYPE_I32] = {"I32", 4},
-	[LF_DTYPE_U32] = {"U32", 4},	     [LF_DTYPE_F32] = {"F32", 4},
-	[LF_DTYPE_F64] = {"F64", 8},	     [LF_DTYPE_I64] = {"I64", 8},
-	[LF_DTYPE_U64] = {"U64", 8},
+	[LF_DTYPE_BOOL] = { "BOOL", 1 },       [LF_DTYPE_U8] = { "U8", 1 },
+	[LF_DTYPE_I8] = { "I8", 1 },	       [LF_DTYPE_F8_E5M2] = { "F8_E5M2", 1 },
+	[LF_DTYPE_F8_E4M3] = { "F8_E4M3", 1 }, [LF_DTYPE_I16] = { "I16", 2 },
+	[LF_DTYPE_U16] = { "U16", 2 },	       [LF_DTYPE_F16] = { "F16", 2 },
+	[LF_DTYPE_BF16] = { "BF16", 2 },       [LF_DTYPE_I32] = { "I32", 4 },
+	[LF_DTYPE_U32] = { "U32", 4 },	       [LF_DTYPE_F32] = { "F32", 4 },
+	[LF_DTYPE_F64] = { "F64", 8 },	       [LF_DTYPE_I64] = { "I64", 8 },
+	[LF_DTYPE_U64] = { "U64", 8 },
 };
 
 const char *lf_dtype_name(enum lf_dtype dtype)
@@ -368,7 +368,7 @@ int lf_safetensors_open(struct lf_safetensors **file, const char *path, struct l
 int lf_safetensors_parse(struct lf_safetensors **file, const void *bytes, size_t size_bytes,
 			 const char *label, struct lf_error *error)
 {
-	return open_bytes(file, (struct lf_file_map){0}, bytes, size_bytes, label, error);
+	return open_bytes(file, (struct lf_file_map){ 0 }, bytes, size_bytes, label, error);
 }
 
 void lf_safetensors_close(struct lf_safetensors *file)

@@ -106,7 +106,7 @@ int lf_safetensors_writer_add(struct lf_safetensors_writer *writer, const char *
 			      enum lf_dtype dtype, unsigned int rank, const uint64_t *shape,
 			      const float *values, struct lf_error *error)
 {
-	struct pending_tensor tensor = {.dtype = dtype, .rank = rank, .values = values};
+	struct pending_tensor tensor = { .dtype = dtype, .rank = rank, .values = values };
 	uint64_t size_bytes;
 	int ret;
 

@@ -67,8 +67,9 @@ static bool is_ideograph(int32_t point)
 	static const struct {
 		int32_t first, last;
 	} blocks[] = {
-		{0x4e00, 0x9fff},   {0x3400, 0x4dbf},	{0x20000, 0x2a6df}, {0x2a700, 0x2b73f},
-		{0x2b740, 0x2b81f}, {0x2b920, 0x2ceaf}, {0xf900, 0xfaff},   {0x2f800, 0x2fa1f},
+		{ 0x4e00, 0x9fff },   { 0x3400, 0x4dbf },   { 0x20000, 0x2a6df },
+		{ 0x2a700, 0x2b73f }, { 0x2b740, 0x2b81f }, { 0x2b920, 0x2ceaf },
+		{ 0xf900, 0xfaff },   { 0x2f800, 0x2fa1f },
 	};
 
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
@@ -167,7 +168,7 @@ static int strip_accents_and_case(struct lf_code_points *text, struct lf_error *
 int lf_text_normalise(struct lf_code_points *result, const char *text, size_t size_bytes,
 		      bool uncased, struct lf_error *error)
 {
-	struct lf_code_points cleaned = {0};
+	struct lf_code_points cleaned = { 0 };
 	int ret;
 
 	cleaned.points = malloc((3 * size_bytes + 1) * sizeof(*cleaned.points));

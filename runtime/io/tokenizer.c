@@ -43,10 +43,10 @@ static int find_special(struct lf_tokenizer *tokenizer, const char *path, struct
 		const char *token;
 		uint32_t *id;
 	} wanted[] = {
-		{"[CLS]", &tokenizer->special.cls},
-		{"[SEP]", &tokenizer->special.sep},
-		{"[PAD]", &tokenizer->special.pad},
-		{"[UNK]", &tokenizer->special.unk},
+		{ "[CLS]", &tokenizer->special.cls },
+		{ "[SEP]", &tokenizer->special.sep },
+		{ "[PAD]", &tokenizer->special.pad },
+		{ "[UNK]", &tokenizer->special.unk },
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
@@ -157,7 +157,7 @@ static void add_word(const struct lf_tokenizer *tokenizer, struct id_list *list,
 		     const int32_t *points, size_t point_count)
 {
 	char bytes[MAX_WORD_POINTS * UTF8_MAX_BYTES];
-	size_t ends[MAX_WORD_POINTS + 1] = {0};
+	size_t ends[MAX_WORD_POINTS + 1] = { 0 };
 	uint32_t pieces[MAX_WORD_POINTS];
 	size_t piece_count = 0;
 	size_t begin = 0;
@@ -191,7 +191,7 @@ static void add_word(const struct lf_tokenizer *tokenizer, struct id_list *list,
 int lf_tokenizer_encode(const struct lf_tokenizer *tokenizer, const char *text, size_t size_bytes,
 			size_t max_tokens, uint32_t *ids, size_t *count, struct lf_error *error)
 {
-	struct id_list list = {.ids = ids, .limit = max_tokens};
+	struct id_list list = { .ids = ids, .limit = max_tokens };
 	struct lf_code_points normalised;
 	size_t position = 0, begin;
 	int ret;

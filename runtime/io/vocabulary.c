@@ -159,7 +159,7 @@ int lf_vocabulary_read(struct lf_vocabulary *vocabulary, const char *path, struc
 	ret = lf_file_map_open(&map, path, VOCABULARY_LIMIT_BYTES, error);
 	if (ret)
 		return ret;
-	*vocabulary = (struct lf_vocabulary){0};
+	*vocabulary = (struct lf_vocabulary){ 0 };
 	ret = fill(vocabulary, &map, path, error);
 	lf_file_map_close(&map);
 	if (ret)
@@ -172,5 +172,5 @@ void lf_vocabulary_free(struct lf_vocabulary *vocabulary)
 	free(vocabulary->text);
 	free(vocabulary->offsets);
 	free(vocabulary->slots);
-	*vocabulary = (struct lf_vocabulary){0};
+	*vocabulary = (struct lf_vocabulary){ 0 };
 }

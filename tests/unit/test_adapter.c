@@ -27,14 +27,14 @@
 #define OUTPUTS 4
 
 static const struct lf_adapter_slot slots[] = {
-	{QUERY, INPUTS, OUTPUTS, false},
-	{DENSE, OUTPUTS, INPUTS, false},
-	{VALUE, INPUTS, OUTPUTS, false},
+	{ QUERY, INPUTS, OUTPUTS, false },
+	{ DENSE, OUTPUTS, INPUTS, false },
+	{ VALUE, INPUTS, OUTPUTS, false },
 };
 
-static const float matrix[OUTPUTS * INPUTS] = {1, 2, 3, 4, -5, 6, 7, 0.5f, 9, -0.25f, 11, 12};
+static const float matrix[OUTPUTS * INPUTS] = { 1, 2, 3, 4, -5, 6, 7, 0.5f, 9, -0.25f, 11, 12 };
 
-static const char *const query_and_value[] = {"query", "value"};
+static const char *const query_and_value[] = { "query", "value" };
 
 static struct lf_adapter_description description_of(enum lf_dtype dtype)
 {
@@ -50,19 +50,21 @@ static struct lf_adapter_description description_of(enum lf_dtype dtype)
 
 static struct lf_adapter_layer layer_of(const char *path)
 {
-	return (struct lf_adapter_layer){.path = path,
-					 .inputs = INPUTS,
-					 .outputs = OUTPUTS,
-					 .rank = RANK,
-					 .a = matrix,
-					 .b = matrix + 1};
+	return (struct lf_adapter_layer){
+		.path = path,
+		.inputs = INPUTS,
+		.outputs = OUTPUTS,
+		.rank = RANK,
+		.a = matrix,
+		.b = matrix + 1,
+	};
 }
 
 static void write_sample(enum lf_dtype dtype, const float *magnitude)
 {
-	struct lf_adapter_layer layers[2] = {layer_of(QUERY), layer_of(VALUE)};
+	struct lf_adapter_layer layers[2] = { layer_of(QUERY), layer_of(VALUE) };
 	struct lf_adapter_description description = description_of(dtype);
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	layers[0].magnitude = layers[1].magnitude = magnitude;
 	ck_assert_msg(lf_adapter_write(io_path("adapter"), &description, layers, 2, &error) == 0,
@@ -78,7 +80,7 @@ static void check_round_trip(enum lf_dtype dtype, const float *magnitude)
 {
 	const struct lf_adapter_layer *layer;
 	struct lf_adapter *adapter;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	write_sample(dtype, magnitude);
 	ck_assert_msg(read_sample(&adapter, RANK, &error) == 0, "%s", error.text);
@@ -160,40 +162,40 @@ static const struct {
 	int code;
 	const char *contains;
 } bad_configs[] = {
-	{"peft_type", NULL, -ENOENT, "\"peft_type\" is missing"},
-	{"peft_type", "\"IA3\"", -ENOTSUP, "\"peft_type\" is \"IA3\""},
-	{"target_modules", NULL, -ENOENT, "\"target_modules\" is missing"},
-	{"target_modules", "[]", -EINVAL, "\"target_modules\" must be"},
-	{"target_modules", "[1]", -EINVAL, "element 0 must be a string"},
-	{"target_modules", "[\"query\",\"value\",\"dense\"]", -ENOENT,
-	 "\"base_model.model." DENSE ".lora_A.weight\" is missing"},
-	{"r", NULL, -ENOENT, "\"r\" is missing"},
-	{"r", "0", -EINVAL, "\"r\" is 0"},
-	{"r", "-4", -EINVAL, "\"r\" is -4"},
-	{"r", "\"16\"", -EINVAL, "\"r\" must be an integer"},
-	{"r", "4", -EINVAL, QUERY "\" has rank 4, expected 2"},
-	{"lora_alpha", NULL, -ENOENT, "\"lora_alpha\" is missing"},
-	{"lora_alpha", "0", -EINVAL, "\"lora_alpha\" is 0"},
-	{"lora_alpha", "1e300", -EINVAL, "\"lora_alpha\" is 1e+300"},
-	{"rank_pattern", "[]", -EINVAL, "\"rank_pattern\" must be an object"},
-	{"rank_pattern", "{\"value\":3}", -EINVAL, VALUE "\" has rank 3, expected 2"},
-	{"rank_pattern", "{\"value\":\"x\"}", -EINVAL, "\"value\" must be an integer"},
-	{"rank_pattern", "{\".*value\":2}", -ENOTSUP, "not the plain name"},
-	{"alpha_pattern", "{\"value\":-1}", -EINVAL, "\"value\" is -1"},
-	{"use_rslora", "1", -EINVAL, "\"use_rslora\" must be true or false"},
-	{"use_dora", "true", -ENOENT, "lora_magnitude_vector"},
-	{"fan_in_fan_out", "\"no\"", -EINVAL, "\"fan_in_fan_out\""},
-	{"bias", "\"all\"", -ENOTSUP, "\"bias\""},
-	{"modules_to_save", "[\"classifier\"]", -ENOTSUP, "\"modules_to_save\""},
-	{"lora_bias", "true", -ENOTSUP, "\"lora_bias\""},
-	{"layer_replication", "[[0,4]]", -ENOTSUP, "\"layer_replication\""},
-	{"init_lora_weights", "\"pissa_niter_4\"", -ENOTSUP, "\"init_lora_weights\""},
+	{ "peft_type", NULL, -ENOENT, "\"peft_type\" is missing" },
+	{ "peft_type", "\"IA3\"", -ENOTSUP, "\"peft_type\" is \"IA3\"" },
+	{ "target_modules", NULL, -ENOENT, "\"target_modules\" is missing" },
+	{ "target_modules", "[]", -EINVAL, "\"target_modules\" must be" },
+	{ "target_modules", "[1]", -EINVAL, "element 0 must be a string" },
+	{ "target_modules", "[\"query\",\"value\",\"dense\"]", -ENOENT,
+	  "\"base_model.model." DENSE ".lora_A.weight\" is missing" },
+	{ "r", NULL, -ENOENT, "\"r\" is missing" },
+	{ "r", "0", -EINVAL, "\"r\" is 0" },
+	{ "r", "-4", -EINVAL, "\"r\" is -4" },
+	{ "r", "\"16\"", -EINVAL, "\"r\" must be an integer" },
+	{ "r", "4", -EINVAL, QUERY "\" has rank 4, expected 2" },
+	{ "lora_alpha", NULL, -ENOENT, "\"lora_alpha\" is missing" },
+	{ "lora_alpha", "0", -EINVAL, "\"lora_alpha\" is 0" },
+	{ "lora_alpha", "1e300", -EINVAL, "\"lora_alpha\" is 1e+300" },
+	{ "rank_pattern", "[]", -EINVAL, "\"rank_pattern\" must be an object" },
+	{ "rank_pattern", "{\"value\":3}", -EINVAL, VALUE "\" has rank 3, expected 2" },
+	{ "rank_pattern", "{\"value\":\"x\"}", -EINVAL, "\"value\" must be an integer" },
+	{ "rank_pattern", "{\".*value\":2}", -ENOTSUP, "not the plain name" },
+	{ "alpha_pattern", "{\"value\":-1}", -EINVAL, "\"value\" is -1" },
+	{ "use_rslora", "1", -EINVAL, "\"use_rslora\" must be true or false" },
+	{ "use_dora", "true", -ENOENT, "lora_magnitude_vector" },
+	{ "fan_in_fan_out", "\"no\"", -EINVAL, "\"fan_in_fan_out\"" },
+	{ "bias", "\"all\"", -ENOTSUP, "\"bias\"" },
+	{ "modules_to_save", "[\"classifier\"]", -ENOTSUP, "\"modules_to_save\"" },
+	{ "lora_bias", "true", -ENOTSUP, "\"lora_bias\"" },
+	{ "layer_replication", "[[0,4]]", -ENOTSUP, "\"layer_replication\"" },
+	{ "init_lora_weights", "\"pissa_niter_4\"", -ENOTSUP, "\"init_lora_weights\"" },
 };
 
 START_TEST(bad_configurations_are_refused)
 {
 	struct lf_adapter *adapter = NULL;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	write_sample(LF_DTYPE_F32, NULL);
 	change_config(bad_configs[_i].key, bad_configs[_i].value);
@@ -206,7 +208,7 @@ END_TEST
 static float scale_with(const char *key, const char *value)
 {
 	struct lf_adapter *adapter;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	float scale;
 
 	change_config(key, value);
@@ -236,7 +238,7 @@ START_TEST(adapters_for_other_models_are_refused)
 {
 	struct lf_adapter_slot other[3];
 	struct lf_adapter *adapter;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	write_sample(LF_DTYPE_F32, NULL);
 	io_expect_error(&error, read_sample(&adapter, 16, &error), -EINVAL,
@@ -268,7 +270,7 @@ static void write_tensors(const char *const *names, const uint64_t (*shapes)[2],
 {
 	static const float zeros[64];
 	struct lf_safetensors_writer *writer;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	ck_assert_int_eq(lf_safetensors_writer_new(&writer, &error), 0);
 	for (size_t i = 0; i < count; i++)
@@ -290,11 +292,12 @@ START_TEST(tensors_that_do_not_belong_are_refused)
 		KEY(VALUE, ".lora_A.weight"),	      KEY(VALUE, ".lora_B.weight"),
 		KEY(QUERY, ".lora_magnitude_vector"), KEY("pooler", ".lora_A.weight"),
 	};
-	static const uint64_t shapes[][2] = {{RANK, INPUTS},  {OUTPUTS, RANK}, {RANK, INPUTS},
-					     {OUTPUTS, RANK}, {OUTPUTS},       {RANK, INPUTS}};
-	static const unsigned int ranks[] = {2, 2, 2, 2, 1, 2};
+	static const uint64_t shapes[][2] = { { RANK, INPUTS }, { OUTPUTS, RANK },
+					      { RANK, INPUTS }, { OUTPUTS, RANK },
+					      { OUTPUTS },	{ RANK, INPUTS } };
+	static const unsigned int ranks[] = { 2, 2, 2, 2, 1, 2 };
 	struct lf_adapter *adapter;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	write_sample(LF_DTYPE_F32, NULL);
 	write_tensors(names, shapes, ranks, 4);
@@ -328,10 +331,12 @@ START_TEST(magnitudes_may_be_modules)
 		KEY(QUERY, ".lora_magnitude_vector.weight"),
 		KEY(QUERY, ".lora_magnitude_vector"),
 	};
-	static const uint64_t shapes[][2] = {{RANK, INPUTS}, {OUTPUTS, RANK}, {OUTPUTS}, {OUTPUTS}};
-	static const unsigned int ranks[] = {2, 2, 1, 1};
+	static const uint64_t shapes[][2] = {
+		{ RANK, INPUTS }, { OUTPUTS, RANK }, { OUTPUTS }, { OUTPUTS }
+	};
+	static const unsigned int ranks[] = { 2, 2, 1, 1 };
 	struct lf_adapter *adapter;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	write_sample(LF_DTYPE_F32, matrix);
 	change_config("target_modules", "[\"query\"]");
@@ -348,7 +353,7 @@ START_TEST(pickles_are_refused)
 {
 	static const char pickle[] = "\x80\x02}q\x00(X\x01\x00\x00\x00aq\x01K\x01u.";
 	struct lf_adapter *adapter;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	write_sample(LF_DTYPE_F32, NULL);
 	io_write(io_path("adapter/adapter_model.safetensors"), pickle, sizeof(pickle));
@@ -371,7 +376,7 @@ END_TEST
 START_TEST(values_that_are_not_finite_are_refused)
 {
 	struct lf_adapter *adapter;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	char path[IO_PATH_BYTES];
 	size_t size;
 	char *bytes;
@@ -379,7 +384,7 @@ START_TEST(values_that_are_not_finite_are_refused)
 	write_sample(LF_DTYPE_F32, NULL);
 	snprintf(path, sizeof(path), "%s", io_path("adapter/adapter_model.safetensors"));
 	bytes = io_read(path, &size);
-	memcpy(bytes + size - 4, &(float){INFINITY}, 4);
+	memcpy(bytes + size - 4, &(float){ INFINITY }, 4);
 	io_write(path, bytes, size);
 	free(bytes);
 	io_expect_error(&error, read_sample(&adapter, 0, &error), -EDOM,
@@ -389,10 +394,10 @@ END_TEST
 
 START_TEST(writer_refuses)
 {
-	static const float big[RANK * INPUTS] = {1e6f};
-	struct lf_adapter_layer layers[2] = {layer_of(QUERY), layer_of(VALUE)};
+	static const float big[RANK * INPUTS] = { 1e6f };
+	struct lf_adapter_layer layers[2] = { layer_of(QUERY), layer_of(VALUE) };
 	struct lf_adapter_description description = description_of(LF_DTYPE_F16);
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	char folder[IO_PATH_BYTES];
 
 	snprintf(folder, sizeof(folder), "%s", io_path("new"));

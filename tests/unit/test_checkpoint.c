@@ -20,12 +20,12 @@
 #define KILL_ELEMENTS 16384
 
 /* Values whose bits are easily lost: denormals, negative zero, the extremes. */
-static const float delicate[6] = {1e-45f, -0.0f, 3.4028235e38f, -1.1754944e-38f, 0.1f, 1.0f};
+static const float delicate[6] = { 1e-45f, -0.0f, 3.4028235e38f, -1.1754944e-38f, 0.1f, 1.0f };
 
 static const struct lf_checkpoint_tensor sample_tensors[] = {
-	{.name = "coefficient", .rank = 2, .shape = {2, 3}, .values = delicate},
-	{.name = "coefficient.first_moment", .rank = 2, .shape = {2, 3}, .values = delicate},
-	{.name = "magnitude", .rank = 1, .shape = {4}, .values = delicate + 2},
+	{ .name = "coefficient", .rank = 2, .shape = { 2, 3 }, .values = delicate },
+	{ .name = "coefficient.first_moment", .rank = 2, .shape = { 2, 3 }, .values = delicate },
+	{ .name = "magnitude", .rank = 1, .shape = { 4 }, .values = delicate + 2 },
 };
 
 static struct lf_checkpoint_state sample_state(void)
@@ -34,7 +34,7 @@ static struct lf_checkpoint_state sample_state(void)
 		.step = 18446744073709551615u,
 		.config = "{\"task\": \"use\",  \"note\": \"\\u00e9 \\\"quoted\\\"\"}",
 		.random_word_count = 3,
-		.random_words = {0, 0x0123456789abcdefu, 0xffffffffffffffffu},
+		.random_words = { 0, 0x0123456789abcdefu, 0xffffffffffffffffu },
 		.tensors = sample_tensors,
 		.tensor_count = 3,
 	};
@@ -42,7 +42,7 @@ static struct lf_checkpoint_state sample_state(void)
 
 static void save(const char *path, const struct lf_checkpoint_state *state)
 {
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	ck_assert_msg(lf_checkpoint_save(path, state, &error) == 0, "%s", error.text);
 }
@@ -63,7 +63,7 @@ START_TEST(a_run_is_resumed_to_the_bit)
 {
 	struct lf_checkpoint_state state = sample_state();
 	struct lf_checkpoint *checkpoint;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	uint64_t words[3];
 	float values[6];
 	char *first, *second;
@@ -77,13 +77,13 @@ START_TEST(a_run_is_resumed_to_the_bit)
 	ck_assert_int_eq(lf_checkpoint_random_words(checkpoint, 3, words, &error), 0);
 	ck_assert_mem_eq(words, state.random_words, sizeof(words));
 	ck_assert_uint_eq(lf_checkpoint_tensor_count(checkpoint), 3);
-	ck_assert_int_eq(lf_checkpoint_read(checkpoint, "coefficient", 2, (uint64_t[]){2, 3},
+	ck_assert_int_eq(lf_checkpoint_read(checkpoint, "coefficient", 2, (uint64_t[]){ 2, 3 },
 					    values, &error),
 			 0);
 	ck_assert_mem_eq(values, delicate, sizeof(delicate));
 	io_expect_error(
 		&error,
-		lf_checkpoint_read(checkpoint, "magnitude", 1, (uint64_t[]){5}, values, &error),
+		lf_checkpoint_read(checkpoint, "magnitude", 1, (uint64_t[]){ 5 }, values, &error),
 		-EINVAL, "has shape [4], expected [5]");
 	io_expect_error(&error, lf_checkpoint_random_words(checkpoint, 2, words, &error), -EINVAL,
 			"3 words of random state, expected 2");
@@ -129,7 +129,7 @@ START_TEST(damage_is_called_damage)
 {
 	struct lf_checkpoint_state state = sample_state();
 	struct lf_checkpoint *checkpoint;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	size_t size;
 	char *bytes;
 
@@ -147,7 +147,7 @@ END_TEST
 static void save_metadata(const char *const (*fields)[2], size_t count)
 {
 	struct lf_safetensors_writer *writer;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	ck_assert_int_eq(lf_safetensors_writer_new(&writer, &error), 0);
 	lf_safetensors_writer_checksum(writer);
@@ -165,33 +165,33 @@ static const struct {
 	int code;
 	const char *contains;
 } odd[] = {
-	{"format", NULL, -EINVAL, "\"format\" is missing"},
-	{"format", "pt", -EINVAL, "no checkpoint"},
-	{"schema_version", NULL, -EINVAL, "\"schema_version\" is missing"},
-	{"schema_version", "2", -ENOTSUP, "\"schema_version\" is 2, expected 1"},
-	{"schema_version", " 1", -EINVAL, "\"schema_version\" is no number"},
-	{"step", NULL, -EINVAL, "\"step\" is missing"},
-	{"step", "", -EINVAL, "\"step\" is no number"},
-	{"step", "-1", -EINVAL, "\"step\" is no number"},
-	{"step", "18446744073709551616", -EINVAL, "\"step\" is no number"},
-	{"step", "111111111111111111111111111", -EINVAL, "\"step\" is no number"},
-	{"config", NULL, -EINVAL, "\"config\" is missing"},
-	{"config", "[]", -EINVAL, "must be a JSON object"},
-	{"config", "{", -EINVAL, "not valid JSON"},
-	{"random_state", NULL, -EINVAL, "\"random_state\" is missing"},
-	{"random_state", "0", -EINVAL, "\"random_state\" has 1 digits"},
-	{"random_state", "000000000000000g", -EINVAL, "not hexadecimal"},
+	{ "format", NULL, -EINVAL, "\"format\" is missing" },
+	{ "format", "pt", -EINVAL, "no checkpoint" },
+	{ "schema_version", NULL, -EINVAL, "\"schema_version\" is missing" },
+	{ "schema_version", "2", -ENOTSUP, "\"schema_version\" is 2, expected 1" },
+	{ "schema_version", " 1", -EINVAL, "\"schema_version\" is no number" },
+	{ "step", NULL, -EINVAL, "\"step\" is missing" },
+	{ "step", "", -EINVAL, "\"step\" is no number" },
+	{ "step", "-1", -EINVAL, "\"step\" is no number" },
+	{ "step", "18446744073709551616", -EINVAL, "\"step\" is no number" },
+	{ "step", "111111111111111111111111111", -EINVAL, "\"step\" is no number" },
+	{ "config", NULL, -EINVAL, "\"config\" is missing" },
+	{ "config", "[]", -EINVAL, "must be a JSON object" },
+	{ "config", "{", -EINVAL, "not valid JSON" },
+	{ "random_state", NULL, -EINVAL, "\"random_state\" is missing" },
+	{ "random_state", "0", -EINVAL, "\"random_state\" has 1 digits" },
+	{ "random_state", "000000000000000g", -EINVAL, "not hexadecimal" },
 };
 
 START_TEST(odd_metadata_are_refused)
 {
-	const char *fields[5][2] = {{"format", "lorafusion-checkpoint"},
-				    {"schema_version", "1"},
-				    {"step", "7"},
-				    {"config", "{}"},
-				    {"random_state", "000000000000000a"}};
+	const char *fields[5][2] = { { "format", "lorafusion-checkpoint" },
+				     { "schema_version", "1" },
+				     { "step", "7" },
+				     { "config", "{}" },
+				     { "random_state", "000000000000000a" } };
 	struct lf_checkpoint *checkpoint;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	size_t count = 5;
 
 	save_metadata(fields, count);
@@ -216,12 +216,13 @@ END_TEST
 
 START_TEST(bad_states_are_not_saved)
 {
-	static const float broken[1] = {NAN};
+	static const float broken[1] = { NAN };
 	struct lf_checkpoint_tensor tensor = {
-		.name = "x", .rank = 1, .shape = {1}, .values = broken};
+		.name = "x", .rank = 1, .shape = { 1 }, .values = broken
+	};
 	struct lf_checkpoint_state state = sample_state();
 	struct lf_checkpoint *checkpoint;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	save(io_path("run"), &state);
 	state.tensors = &tensor;
@@ -248,8 +249,13 @@ static void save_until_killed(void)
 {
 	static float values[KILL_ELEMENTS];
 	struct lf_checkpoint_tensor tensor = {
-		.name = "x", .rank = 1, .shape = {KILL_ELEMENTS}, .values = values};
-	struct lf_checkpoint_state state = {.config = "{}", .tensors = &tensor, .tensor_count = 1};
+		.name = "x", .rank = 1, .shape = { KILL_ELEMENTS }, .values = values
+	};
+	struct lf_checkpoint_state state = {
+		.config = "{}",
+		.tensors = &tensor,
+		.tensor_count = 1,
+	};
 
 	for (;;) {
 		state.step++;
@@ -263,7 +269,7 @@ static void save_until_killed(void)
 START_TEST(a_killed_writer_leaves_a_whole_checkpoint)
 {
 	static float values[KILL_ELEMENTS];
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	for (unsigned int kill_number = 0; kill_number < KILLS; kill_number++) {
 		struct lf_checkpoint *checkpoint;
@@ -282,8 +288,8 @@ START_TEST(a_killed_writer_leaves_a_whole_checkpoint)
 		ck_assert_int_eq(WTERMSIG(status), SIGKILL);
 		ck_assert_msg(lf_checkpoint_open(&checkpoint, io_path("run"), &error) == 0, "%s",
 			      error.text);
-		ck_assert_int_eq(lf_checkpoint_read(checkpoint, "x", 1, (uint64_t[]){KILL_ELEMENTS},
-						    values, &error),
+		ck_assert_int_eq(lf_checkpoint_read(checkpoint, "x", 1,
+						    (uint64_t[]){ KILL_ELEMENTS }, values, &error),
 				 0);
 		for (size_t i = 0; i < KILL_ELEMENTS; i++)
 			ck_assert(values[i] == (float)lf_checkpoint_step(checkpoint));

@@ -18,7 +18,7 @@ static const char labels_text[] = "[{\"label\":\"editing\",\"text\":\"editing te
 static struct lf_label_set *read_labels(void)
 {
 	struct lf_label_set *labels;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	io_write_text(io_path("labels.json"), labels_text);
 	ck_assert_msg(lf_label_set_read(&labels, io_path("labels.json"), &error) == 0, "%s",
@@ -46,29 +46,29 @@ static const struct {
 	int code;
 	const char *contains;
 } bad_labels[] = {
-	{"", -EINVAL, "not valid JSON"},
-	{"{}", -EINVAL, "must be a JSON array"},
-	{"[]", -EINVAL, "has 0 labels"},
-	{"[{\"label\":\"a\",\"text\":\"a\"}]", -EINVAL, "has 1 labels"},
-	{"[{\"label\":\"a\",\"text\":\"a\"},3]", -EINVAL, "label 1: must be an object"},
-	{"[{\"label\":\"a\",\"text\":\"a\"},{\"text\":\"b\"}]", -ENOENT,
-	 "label 1: field \"label\" is missing"},
-	{"[{\"label\":\"a\",\"text\":\"a\"},{\"label\":\"b\"}]", -ENOENT,
-	 "label 1: field \"text\" is missing"},
-	{"[{\"label\":\"a\",\"text\":\"a\"},{\"label\":\"a\",\"text\":\"b\"}]", -EEXIST,
-	 "label 1: field \"label\": \"a\" is label 0"},
-	{"[{\"label\":\"a\",\"text\":\"a\"},{\"label\":\"\",\"text\":\"b\"}]", -EINVAL,
-	 "field \"label\" is empty"},
-	{"[{\"label\":\"a\",\"text\":\"a\"},{\"label\":\"\\u001b[2J\",\"text\":\"b\"}]", -EINVAL,
-	 "control characters"},
-	{"[{\"label\":1,\"text\":\"a\"},{\"label\":\"b\",\"text\":\"b\"}]", -EINVAL,
-	 "must be a string"},
+	{ "", -EINVAL, "not valid JSON" },
+	{ "{}", -EINVAL, "must be a JSON array" },
+	{ "[]", -EINVAL, "has 0 labels" },
+	{ "[{\"label\":\"a\",\"text\":\"a\"}]", -EINVAL, "has 1 labels" },
+	{ "[{\"label\":\"a\",\"text\":\"a\"},3]", -EINVAL, "label 1: must be an object" },
+	{ "[{\"label\":\"a\",\"text\":\"a\"},{\"text\":\"b\"}]", -ENOENT,
+	  "label 1: field \"label\" is missing" },
+	{ "[{\"label\":\"a\",\"text\":\"a\"},{\"label\":\"b\"}]", -ENOENT,
+	  "label 1: field \"text\" is missing" },
+	{ "[{\"label\":\"a\",\"text\":\"a\"},{\"label\":\"a\",\"text\":\"b\"}]", -EEXIST,
+	  "label 1: field \"label\": \"a\" is label 0" },
+	{ "[{\"label\":\"a\",\"text\":\"a\"},{\"label\":\"\",\"text\":\"b\"}]", -EINVAL,
+	  "field \"label\" is empty" },
+	{ "[{\"label\":\"a\",\"text\":\"a\"},{\"label\":\"\\u001b[2J\",\"text\":\"b\"}]", -EINVAL,
+	  "control characters" },
+	{ "[{\"label\":1,\"text\":\"a\"},{\"label\":\"b\",\"text\":\"b\"}]", -EINVAL,
+	  "must be a string" },
 };
 
 START_TEST(bad_labels_are_refused)
 {
 	struct lf_label_set *labels = NULL;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	io_write_text(io_path("labels.json"), bad_labels[_i].text);
 	io_expect_error(&error, lf_label_set_read(&labels, io_path("labels.json"), &error),
@@ -82,7 +82,7 @@ START_TEST(examples_are_read_in_order)
 {
 	struct lf_label_set *labels = read_labels();
 	struct lf_dataset *dataset;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	/* The last line without a newline; further fields; an escape and multi-byte text. */
 	io_write_text(io_path("train.jsonl"),
@@ -144,7 +144,7 @@ START_TEST(bad_lines_are_refused)
 {
 	struct lf_label_set *labels = read_labels();
 	struct lf_dataset *dataset = NULL;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	io_write(io_path("bad.jsonl"), bad_lines[_i].bytes, bad_lines[_i].size_bytes);
 	io_expect_error(&error, lf_dataset_read(&dataset, io_path("bad.jsonl"), labels, &error),
@@ -160,7 +160,7 @@ START_TEST(long_lines_are_refused)
 	const size_t frame = sizeof(head) + sizeof(tail) - 2;
 	struct lf_label_set *labels = read_labels();
 	struct lf_dataset *dataset;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	for (size_t excess = 0; excess < 2; excess++) {
 		char *line = malloc(LF_DATASET_MAX_LINE_BYTES + 2);

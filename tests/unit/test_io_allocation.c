@@ -70,27 +70,31 @@ static void *json_allocate(size_t size)
 static bool wrong_result;
 #define EXPECT(condition) (wrong_result |= !(condition))
 
-static const struct lf_adapter_slot slot = {"layer.query", 2, 3, true};
-static const float values[6] = {1, 2, 3, 4, 5, 6};
-static const char *const targets[] = {"query"};
+static const struct lf_adapter_slot slot = { "layer.query", 2, 3, true };
+static const float values[6] = { 1, 2, 3, 4, 5, 6 };
+static const char *const targets[] = { "query" };
 static const char run_config[] = "{\"task\":\"use\"}";
 static const char example_text[] = "a text of some length, so that buffers have to grow";
 
 static int write_adapter(struct lf_error *error)
 {
-	const struct lf_adapter_description description = {.base_model = "base",
-							   .target_modules = targets,
-							   .target_count = 1,
-							   .rank = 2,
-							   .alpha = 4,
-							   .dtype = LF_DTYPE_F16};
-	const struct lf_adapter_layer layer = {.path = "layer.query",
-					       .inputs = 2,
-					       .outputs = 3,
-					       .rank = 2,
-					       .a = values,
-					       .b = values,
-					       .magnitude = values};
+	const struct lf_adapter_description description = {
+		.base_model = "base",
+		.target_modules = targets,
+		.target_count = 1,
+		.rank = 2,
+		.alpha = 4,
+		.dtype = LF_DTYPE_F16,
+	};
+	const struct lf_adapter_layer layer = {
+		.path = "layer.query",
+		.inputs = 2,
+		.outputs = 3,
+		.rank = 2,
+		.a = values,
+		.b = values,
+		.magnitude = values,
+	};
 
 	return lf_adapter_write(io_path("adapter"), &description, &layer, 1, error);
 }
@@ -117,19 +121,22 @@ static int read_adapter(struct lf_error *error)
 static int write_checkpoint(struct lf_error *error)
 {
 	const struct lf_checkpoint_tensor tensor = {
-		.name = "x", .rank = 2, .shape = {2, 3}, .values = values};
-	const struct lf_checkpoint_state state = {.step = 5,
-						  .config = run_config,
-						  .random_word_count = 2,
-						  .tensors = &tensor,
-						  .tensor_count = 1};
+		.name = "x", .rank = 2, .shape = { 2, 3 }, .values = values
+	};
+	const struct lf_checkpoint_state state = {
+		.step = 5,
+		.config = run_config,
+		.random_word_count = 2,
+		.tensors = &tensor,
+		.tensor_count = 1,
+	};
 
 	return lf_checkpoint_save(io_path("checkpoint"), &state, error);
 }
 
 static int read_checkpoint(struct lf_error *error)
 {
-	const uint64_t shape[2] = {2, 3};
+	const uint64_t shape[2] = { 2, 3 };
 	struct lf_checkpoint *checkpoint = NULL;
 	float found[6];
 	int ret;
@@ -179,7 +186,7 @@ static int read_model_config(struct lf_error *error)
 static int tokenize(struct lf_error *error)
 {
 	static const char text[] = "a B \xc3\xa9";
-	static const uint32_t expected[] = {2, 4, 5, 1, 3};
+	static const uint32_t expected[] = { 2, 4, 5, 1, 3 };
 	struct lf_tokenizer *tokenizer = NULL;
 	uint32_t ids[8];
 	size_t count = 0;
@@ -199,18 +206,18 @@ static const struct {
 	int (*run)(struct lf_error *error);
 	int (*read_back)(struct lf_error *error); /* reads what a writer has written */
 } operations[] = {
-	{"read a model's sizes", read_model_config, NULL},
-	{"tokenize", tokenize, NULL},
-	{"read a dataset", read_dataset, NULL},
-	{"read an adapter", read_adapter, NULL},
-	{"write an adapter", write_adapter, read_adapter},
-	{"read a checkpoint", read_checkpoint, NULL},
-	{"write a checkpoint", write_checkpoint, read_checkpoint},
+	{ "read a model's sizes", read_model_config, NULL },
+	{ "tokenize", tokenize, NULL },
+	{ "read a dataset", read_dataset, NULL },
+	{ "read an adapter", read_adapter, NULL },
+	{ "write an adapter", write_adapter, read_adapter },
+	{ "read a checkpoint", read_checkpoint, NULL },
+	{ "write a checkpoint", write_checkpoint, read_checkpoint },
 };
 
 static void write_inputs(void)
 {
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	char line[128];
 
 	snprintf(line, sizeof(line), "{\"text\":\"%s\",\"label\":\"b\"}\n", example_text);
@@ -234,7 +241,7 @@ static int run_failing(int index, unsigned long nth, bool json, bool *reached)
 	const char *name = operations[index].name;
 	unsigned int entries = io_count_entries(io_path("."));
 	unsigned long *counter = json ? &json_countdown : &countdown;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	int ret;
 
 	wrong_result = false;

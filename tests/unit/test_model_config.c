@@ -28,7 +28,7 @@ static const char t5_text[] =
 START_TEST(bert_sizes)
 {
 	struct lf_model_config config;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	io_write_text(io_path("config.json"), bert_text);
 	ck_assert_msg(lf_model_config_read(&config, io_path("."), &error) == 0, "%s", error.text);
@@ -48,7 +48,7 @@ END_TEST
 START_TEST(t5_sizes)
 {
 	struct lf_model_config config;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	ck_assert_msg(lf_model_config_parse(&config, t5_text, strlen(t5_text), "F", &error) == 0,
 		      "%s", error.text);
@@ -89,28 +89,28 @@ static const struct {
 	const char *text;
 	const char *key;
 } sizes[] = {
-	{bert_text, "hidden_size"},
-	{bert_text, "num_hidden_layers"},
-	{bert_text, "num_attention_heads"},
-	{bert_text, "intermediate_size"},
-	{bert_text, "vocab_size"},
-	{bert_text, "max_position_embeddings"},
-	{bert_text, "type_vocab_size"},
-	{t5_text, "d_model"},
-	{t5_text, "d_kv"},
-	{t5_text, "d_ff"},
-	{t5_text, "num_heads"},
-	{t5_text, "num_layers"},
-	{t5_text, "vocab_size"},
-	{t5_text, "relative_attention_num_buckets"},
+	{ bert_text, "hidden_size" },
+	{ bert_text, "num_hidden_layers" },
+	{ bert_text, "num_attention_heads" },
+	{ bert_text, "intermediate_size" },
+	{ bert_text, "vocab_size" },
+	{ bert_text, "max_position_embeddings" },
+	{ bert_text, "type_vocab_size" },
+	{ t5_text, "d_model" },
+	{ t5_text, "d_kv" },
+	{ t5_text, "d_ff" },
+	{ t5_text, "num_heads" },
+	{ t5_text, "num_layers" },
+	{ t5_text, "vocab_size" },
+	{ t5_text, "relative_attention_num_buckets" },
 };
 
 START_TEST(sizes_are_checked)
 {
-	static const char *const absurd[] = {"0", "-1", "4000000000", "1048577"};
-	static const char *const mistyped[] = {"\"12\"", "12.0", "true", "[1]"};
+	static const char *const absurd[] = { "0", "-1", "4000000000", "1048577" };
+	static const char *const mistyped[] = { "\"12\"", "12.0", "true", "[1]" };
 	const char *text = sizes[_i].text, *key = sizes[_i].key;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	char quoted[64];
 
 	snprintf(quoted, sizeof(quoted), "\"%s\"", key);
@@ -129,7 +129,7 @@ END_TEST
 
 START_TEST(other_fields_are_checked)
 {
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	io_expect_error(&error, parse_changed(bert_text, "model_type", "\"gpt2\"", &error),
 			-ENOTSUP, "\"model_type\" is \"gpt2\"");
@@ -163,7 +163,7 @@ END_TEST
 START_TEST(files_are_checked)
 {
 	struct lf_model_config config;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	io_expect_error(&error, lf_model_config_read(&config, io_path("."), &error), -ENOENT,
 			"config.json");

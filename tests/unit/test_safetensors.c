@@ -18,12 +18,12 @@
 #include "runtime/io/float16.h"
 #include "tests/unit/io_fixture.h"
 
-static const float six[6] = {1.0f, -2.5f, 0.0f, 65504.0f, -0.00006103515625f, 3.1415927f};
+static const float six[6] = { 1.0f, -2.5f, 0.0f, 65504.0f, -0.00006103515625f, 3.1415927f };
 
 static void save_sample(const char *path, int reversed)
 {
 	struct lf_safetensors_writer *writer;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	ck_assert_int_eq(lf_safetensors_writer_new(&writer, &error), 0);
 	lf_safetensors_writer_checksum(writer);
@@ -33,11 +33,11 @@ static void save_sample(const char *path, int reversed)
 		switch (reversed ? 3 - i : i) {
 		case 0:
 			ret = lf_safetensors_writer_add(writer, "b.weight", LF_DTYPE_F32, 2,
-							(uint64_t[]){2, 3}, six, &error);
+							(uint64_t[]){ 2, 3 }, six, &error);
 			break;
 		case 1:
 			ret = lf_safetensors_writer_add(writer, "a.half", LF_DTYPE_F16, 1,
-							(uint64_t[]){6}, six, &error);
+							(uint64_t[]){ 6 }, six, &error);
 			break;
 		case 2:
 			ret = lf_safetensors_writer_add(writer, "scalar", LF_DTYPE_F32, 0, NULL,
@@ -59,7 +59,7 @@ static void save_sample(const char *path, int reversed)
 START_TEST(written_is_read_back)
 {
 	struct lf_safetensors *file;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	float values[6];
 
 	save_sample(io_path("sample"), 0);
@@ -74,11 +74,11 @@ START_TEST(written_is_read_back)
 	ck_assert_int_eq(lf_safetensors_verify_checksum(file, &error), 0);
 
 	ck_assert_int_eq(
-		lf_safetensors_read_f32(file, "b.weight", 2, (uint64_t[]){2, 3}, values, &error),
+		lf_safetensors_read_f32(file, "b.weight", 2, (uint64_t[]){ 2, 3 }, values, &error),
 		0);
 	ck_assert_mem_eq(values, six, sizeof(six));
 	ck_assert_int_eq(
-		lf_safetensors_read_f32(file, "a.half", 1, (uint64_t[]){6}, values, &error), 0);
+		lf_safetensors_read_f32(file, "a.half", 1, (uint64_t[]){ 6 }, values, &error), 0);
 	ck_assert_mem_eq(values, six, 5 * sizeof(float));
 	ck_assert_float_eq(values[5], 3.140625f);
 	ck_assert_int_eq(lf_safetensors_read_f32(file, "scalar", 0, NULL, values, &error), 0);
@@ -86,10 +86,10 @@ START_TEST(written_is_read_back)
 
 	io_expect_error(
 		&error,
-		lf_safetensors_read_f32(file, "b.weight", 2, (uint64_t[]){3, 2}, values, &error),
+		lf_safetensors_read_f32(file, "b.weight", 2, (uint64_t[]){ 3, 2 }, values, &error),
 		-EINVAL, "tensor \"b.weight\" has shape [2, 3], expected [3, 2]");
 	io_expect_error(&error,
-			lf_safetensors_read_f32(file, "c", 1, (uint64_t[]){6}, values, &error),
+			lf_safetensors_read_f32(file, "c", 1, (uint64_t[]){ 6 }, values, &error),
 			-ENOENT, "tensor \"c\" is missing");
 	lf_safetensors_close(file);
 }
@@ -115,7 +115,7 @@ END_TEST
 START_TEST(saving_replaces_or_leaves)
 {
 	struct lf_safetensors_writer *writer;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	io_write_text(io_path("old"), "old content");
 	save_sample(io_path("old"), 0);
@@ -132,9 +132,9 @@ END_TEST
 
 START_TEST(a_write_that_fails_half_way_changes_nothing)
 {
-	struct rlimit limit = {.rlim_cur = 256, .rlim_max = 256};
+	struct rlimit limit = { .rlim_cur = 256, .rlim_max = 256 };
 	struct lf_safetensors_writer *writer;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	uint64_t shape = 512;
 	size_t size;
 	char *bytes;
@@ -142,7 +142,7 @@ START_TEST(a_write_that_fails_half_way_changes_nothing)
 	io_write_text(io_path("kept"), "old content");
 	ck_assert_int_eq(lf_safetensors_writer_new(&writer, &error), 0);
 	ck_assert_int_eq(lf_safetensors_writer_add(writer, "x", LF_DTYPE_F32, 1, &shape,
-						   (float[512]){0}, &error),
+						   (float[512]){ 0 }, &error),
 			 0);
 	/* A limit on the size of files plays the full disk. */
 	signal(SIGXFSZ, SIG_IGN);
@@ -159,11 +159,11 @@ END_TEST
 
 START_TEST(writer_refuses)
 {
-	static const float bad[2] = {1.0f, NAN};
-	static const float big[1] = {65520.0f};
+	static const float bad[2] = { 1.0f, NAN };
+	static const float big[1] = { 65520.0f };
 	struct lf_safetensors_writer *writer;
-	struct lf_error error = {0};
-	uint64_t two = 2, one = 1, huge[2] = {UINT64_MAX, 2};
+	struct lf_error error = { 0 };
+	uint64_t two = 2, one = 1, huge[2] = { UINT64_MAX, 2 };
 
 	ck_assert_int_eq(lf_safetensors_writer_new(&writer, &error), 0);
 	io_expect_error(&error,
@@ -206,53 +206,54 @@ static const struct {
 	size_t data_bytes;
 	const char *contains;
 } hostile[] = {
-	{" {}", 0, "does not begin with '{'"},
-	{"[]", 0, "does not begin with '{'"},
-	{"{", 0, "header does not begin"},
-	{"{]", 0, "not valid JSON"},
-	{"{} x", 0, "not valid JSON"},
-	{"{\"a\xff\":1}", 0, "not valid JSON"},
-	{"{\"a\":" TENSOR("F32", "[1]", "0", "4") ",\"a\":" TENSOR("F32", "[1]", "0", "4") "}", 4,
-	 "duplicate"},
-	{"{\"a\":3}", 0, "\"a\": must be an object"},
-	{"{\"a\":{}}", 0, "dtype must be a string"},
-	{"{\"a\":" TENSOR("F31", "[1]", "0", "4") "}", 4, "dtype \"F31\" is unknown"},
-	{"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "shape must be an array"},
-	{"{\"a\":" TENSOR("F32", "[-1]", "0", "4") "}", 4, "shape[0]"},
-	{"{\"a\":" TENSOR("F32", "[1.0]", "0", "4") "}", 4, "shape[0]"},
-	{"{\"a\":" TENSOR("F32", "[1,1,1,1,1,1,1,1,1]", "0", "4") "}", 4, "9 dimensions"},
-	{"{\"a\":" TENSOR("F32", "[4294967296,4294967296]", "0", "4") "}", 4, "overflows"},
+	{ " {}", 0, "does not begin with '{'" },
+	{ "[]", 0, "does not begin with '{'" },
+	{ "{", 0, "header does not begin" },
+	{ "{]", 0, "not valid JSON" },
+	{ "{} x", 0, "not valid JSON" },
+	{ "{\"a\xff\":1}", 0, "not valid JSON" },
+	{ "{\"a\":" TENSOR("F32", "[1]", "0", "4") ",\"a\":" TENSOR("F32", "[1]", "0", "4") "}", 4,
+	  "duplicate" },
+	{ "{\"a\":3}", 0, "\"a\": must be an object" },
+	{ "{\"a\":{}}", 0, "dtype must be a string" },
+	{ "{\"a\":" TENSOR("F31", "[1]", "0", "4") "}", 4, "dtype \"F31\" is unknown" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "shape must be an array" },
+	{ "{\"a\":" TENSOR("F32", "[-1]", "0", "4") "}", 4, "shape[0]" },
+	{ "{\"a\":" TENSOR("F32", "[1.0]", "0", "4") "}", 4, "shape[0]" },
+	{ "{\"a\":" TENSOR("F32", "[1,1,1,1,1,1,1,1,1]", "0", "4") "}", 4, "9 dimensions" },
+	{ "{\"a\":" TENSOR("F32", "[4294967296,4294967296]", "0", "4") "}", 4, "overflows" },
 	/* 2^62 elements: the element count fits, its bytes do not. */
-	{"{\"a\":" TENSOR("F32", "[4611686018427387904]", "0", "0") "}", 0, "which is not"},
-	{"{\"a\":" TENSOR("F32", "[2]", "0", "4") "}", 4, "hold 4 bytes, which is not [2] of F32"},
-	{"{\"a\":" TENSOR("F32", "[1]", "0", "8") "}", 4, "outside the 4 bytes"},
-	{"{\"a\":" TENSOR("F32", "[1]", "-4", "0") "}", 4, "outside the 4 bytes"},
-	{"{\"a\":" TENSOR("F32", "[1]", "4", "0") "}", 4, "outside the 4 bytes"},
-	{"{\"a\":" TENSOR("F32", "[1]", "0", "99999999999999999999") "}", 4, "not valid JSON"},
-	{"{\"a\":" TENSOR("F32", "[1]", "0", "4.0") "}", 4, "must be two integers"},
-	{"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", 4,
-	 "must be two integers"},
-	{"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}}", 4,
-	 "fields that are unknown"},
-	{"{\"a\":" TENSOR("F32", "[1]", "4", "8") "}", 8, "\"a\": data_offsets leave a hole"},
-	{"{\"a\":" TENSOR("F32", "[1]", "0", "4") ",\"b\":" TENSOR("F32", "[1]", "8", "12") "}", 12,
-	 "\"b\": data_offsets leave a hole"},
-	{"{\"a\":" TENSOR("F32", "[2]", "0", "8") ",\"b\":" TENSOR("F32", "[2]", "4", "12") "}", 12,
-	 "\"b\": data_offsets leave a hole or overlap"},
-	{"{\"a\":" TENSOR("F32", "[1]", "0", "4") ",\"b\":" TENSOR("F32", "[1]", "0", "4") "}", 4,
-	 "overlap"},
-	{"{\"a\":" TENSOR("F32", "[1]", "0", "4") "}", 5, "1 bytes at the end"},
-	{"{}", 1, "1 bytes at the end"},
-	{"{\"__metadata__\":[]}", 0, "__metadata__ must be an object"},
-	{"{\"__metadata__\":{\"k\":1}}", 0, "__metadata__ \"k\" must be a string"},
-	{"{\"a\\u001b[2J\":" TENSOR("F32", "[1]", "0", "4") "}", 4, "control characters"},
+	{ "{\"a\":" TENSOR("F32", "[4611686018427387904]", "0", "0") "}", 0, "which is not" },
+	{ "{\"a\":" TENSOR("F32", "[2]", "0", "4") "}", 4,
+	  "hold 4 bytes, which is not [2] of F32" },
+	{ "{\"a\":" TENSOR("F32", "[1]", "0", "8") "}", 4, "outside the 4 bytes" },
+	{ "{\"a\":" TENSOR("F32", "[1]", "-4", "0") "}", 4, "outside the 4 bytes" },
+	{ "{\"a\":" TENSOR("F32", "[1]", "4", "0") "}", 4, "outside the 4 bytes" },
+	{ "{\"a\":" TENSOR("F32", "[1]", "0", "99999999999999999999") "}", 4, "not valid JSON" },
+	{ "{\"a\":" TENSOR("F32", "[1]", "0", "4.0") "}", 4, "must be two integers" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", 4,
+	  "must be two integers" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}}", 4,
+	  "fields that are unknown" },
+	{ "{\"a\":" TENSOR("F32", "[1]", "4", "8") "}", 8, "\"a\": data_offsets leave a hole" },
+	{ "{\"a\":" TENSOR("F32", "[1]", "0", "4") ",\"b\":" TENSOR("F32", "[1]", "8", "12") "}",
+	  12, "\"b\": data_offsets leave a hole" },
+	{ "{\"a\":" TENSOR("F32", "[2]", "0", "8") ",\"b\":" TENSOR("F32", "[2]", "4", "12") "}",
+	  12, "\"b\": data_offsets leave a hole or overlap" },
+	{ "{\"a\":" TENSOR("F32", "[1]", "0", "4") ",\"b\":" TENSOR("F32", "[1]", "0", "4") "}", 4,
+	  "overlap" },
+	{ "{\"a\":" TENSOR("F32", "[1]", "0", "4") "}", 5, "1 bytes at the end" },
+	{ "{}", 1, "1 bytes at the end" },
+	{ "{\"__metadata__\":[]}", 0, "__metadata__ must be an object" },
+	{ "{\"__metadata__\":{\"k\":1}}", 0, "__metadata__ \"k\" must be a string" },
+	{ "{\"a\\u001b[2J\":" TENSOR("F32", "[1]", "0", "4") "}", 4, "control characters" },
 };
 
 START_TEST(hostile_headers_are_refused)
 {
 	static const char data[16];
 	struct lf_safetensors *file = NULL;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	unsigned char *bytes;
 	size_t size;
 
@@ -270,7 +271,7 @@ START_TEST(foreign_files_are_named)
 	static const char pickle[] = "\x80\x02}q\x01(X\x05\x00\x00\x00helloq\x02.";
 	static const char zip[] = "PK\003\004\x14\x00\x00\x00\x00\x00archive/data.pkl";
 	struct lf_safetensors *file;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	io_write(io_path("pickle"), pickle, sizeof(pickle));
 	io_expect_error(&error, lf_safetensors_open(&file, io_path("pickle"), &error), -EINVAL,
@@ -296,9 +297,9 @@ END_TEST
 
 START_TEST(header_length_limits)
 {
-	unsigned char bytes[16] = {0};
+	unsigned char bytes[16] = { 0 };
 	struct lf_safetensors *file;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	memcpy(bytes + 8, "{}", 2);
 	bytes[0] = 9;
@@ -358,23 +359,25 @@ START_TEST(tolerated_files)
 			"16") ",\"__metadata__\":{\"format\":\"pt\"},\"b\":" TENSOR("BF16", "[2]",
 										    "16",
 										    "20") "}  ";
-	static const unsigned char data[20] = {[16] = 0x80, 0x3f, 0x48, 0xc0};
+	static const unsigned char data[20] = { [16] = 0x80, 0x3f, 0x48, 0xc0 };
 	struct lf_safetensors *file;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	unsigned char *bytes;
 	float values[2];
 	size_t size;
 
 	size = io_safetensors(&bytes, header, data, sizeof(data));
 	ck_assert_msg(lf_safetensors_parse(&file, bytes, size, "F", &error) == 0, "%s", error.text);
-	ck_assert_int_eq(lf_safetensors_read_f32(file, "b", 1, (uint64_t[]){2}, values, &error), 0);
+	ck_assert_int_eq(lf_safetensors_read_f32(file, "b", 1, (uint64_t[]){ 2 }, values, &error),
+			 0);
 	ck_assert_float_eq(values[0], 1.0f);
 	ck_assert_float_eq(values[1], -3.125f);
-	io_expect_error(&error,
-			lf_safetensors_read_f32(file, "ids", 2, (uint64_t[]){1, 2}, values, &error),
-			-EINVAL, "has type I64, expected F32, F16 or BF16");
+	io_expect_error(
+		&error,
+		lf_safetensors_read_f32(file, "ids", 2, (uint64_t[]){ 1, 2 }, values, &error),
+		-EINVAL, "has type I64, expected F32, F16 or BF16");
 	ck_assert_int_eq(
-		lf_safetensors_read_f32(file, "void", 2, (uint64_t[]){0, 7}, values, &error), 0);
+		lf_safetensors_read_f32(file, "void", 2, (uint64_t[]){ 0, 7 }, values, &error), 0);
 	io_expect_error(&error, lf_safetensors_verify_checksum(file, &error), -EINVAL,
 			"carries no checksum");
 	lf_safetensors_close(file);
@@ -384,9 +387,9 @@ END_TEST
 
 START_TEST(values_that_are_not_finite_are_refused)
 {
-	static const uint16_t halves[2] = {0x3c00, 0x7c00};
+	static const uint16_t halves[2] = { 0x3c00, 0x7c00 };
 	struct lf_safetensors *file;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	unsigned char *bytes;
 	float values[2];
 	size_t size;
@@ -394,7 +397,7 @@ START_TEST(values_that_are_not_finite_are_refused)
 	size = io_safetensors(&bytes, "{\"a\":" TENSOR("F16", "[2]", "0", "4") "}", halves, 4);
 	ck_assert_int_eq(lf_safetensors_parse(&file, bytes, size, "F", &error), 0);
 	io_expect_error(&error,
-			lf_safetensors_read_f32(file, "a", 1, (uint64_t[]){2}, values, &error),
+			lf_safetensors_read_f32(file, "a", 1, (uint64_t[]){ 2 }, values, &error),
 			-EDOM, "tensor \"a\": element 1 is not finite");
 	lf_safetensors_close(file);
 	free(bytes);

@@ -20,7 +20,7 @@
 static struct lf_tokenizer *open_encoder(void)
 {
 	struct lf_tokenizer *tokenizer;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	ck_assert_msg(lf_tokenizer_open(&tokenizer, io_encoder_folder(), &error) == 0, "%s",
 		      error.text);
@@ -31,7 +31,7 @@ static void expect_ids(const struct lf_tokenizer *tokenizer, const json_t *text,
 		       const json_t *expected)
 {
 	uint32_t ids[MAX_TOKENS];
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	size_t count = 0;
 	int ret;
 
@@ -102,7 +102,7 @@ static const char small_vocabulary[] =
 static struct lf_tokenizer *open_small(const char *settings)
 {
 	struct lf_tokenizer *tokenizer;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	io_write_text(io_path("vocab.txt"), small_vocabulary);
 	if (settings)
@@ -126,9 +126,9 @@ static void expect(const struct lf_tokenizer *tokenizer, const char *text, size_
 	ck_assert_uint_eq(ids[count], 0xffffffffu);
 }
 
-#define EXPECT(tokenizer, text, max_tokens, ...)                             \
-	expect(tokenizer, text, max_tokens, (const uint32_t[]){__VA_ARGS__}, \
-	       sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+#define EXPECT(tokenizer, text, max_tokens, ...)                               \
+	expect(tokenizer, text, max_tokens, (const uint32_t[]){ __VA_ARGS__ }, \
+	       sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
 
 START_TEST(words_are_spelled_greedily)
 {
@@ -188,7 +188,7 @@ START_TEST(bad_texts_are_refused)
 {
 	static char long_text[LF_TOKENIZER_MAX_TEXT_BYTES + 1];
 	struct lf_tokenizer *tokenizer = open_small(NULL);
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	uint32_t ids[4];
 	size_t count;
 
@@ -234,7 +234,7 @@ static const struct {
 START_TEST(bad_vocabularies_are_refused)
 {
 	struct lf_tokenizer *tokenizer = NULL;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 
 	io_write(io_path("vocab.txt"), bad_vocabularies[_i].bytes, bad_vocabularies[_i].size_bytes);
 	io_expect_error(&error, lf_tokenizer_open(&tokenizer, io_path("."), &error),
@@ -250,13 +250,13 @@ START_TEST(other_settings_are_refused)
 		int code;
 		const char *contains;
 	} cases[] = {
-		{"{\"do_lower_case\": 1}", -EINVAL, "\"do_lower_case\" must be true or false"},
-		{"{\"strip_accents\": false}", -ENOTSUP, "\"strip_accents\""},
-		{"{\"tokenize_chinese_chars\": false}", -ENOTSUP, "\"tokenize_chinese_chars\""},
-		{"{", -EINVAL, "not valid JSON"},
+		{ "{\"do_lower_case\": 1}", -EINVAL, "\"do_lower_case\" must be true or false" },
+		{ "{\"strip_accents\": false}", -ENOTSUP, "\"strip_accents\"" },
+		{ "{\"tokenize_chinese_chars\": false}", -ENOTSUP, "\"tokenize_chinese_chars\"" },
+		{ "{", -EINVAL, "not valid JSON" },
 	};
 	struct lf_tokenizer *tokenizer;
-	struct lf_error error = {0};
+	struct lf_error error = { 0 };
 	char long_token[300];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -19,6 +19,22 @@
 
 /**
  * enum lf_dtype - element types a safetensors file may hold
+ * @LF_DTYPE_BOOL: one byte, 0 or 1
+ * @LF_DTYPE_U8: unsigned, 8 bits
+ * @LF_DTYPE_I8: signed, 8 bits
+ * @LF_DTYPE_F8_E5M2: 8 bits, 5 of them exponent
+ * @LF_DTYPE_F8_E4M3: 8 bits, 4 of them exponent
+ * @LF_DTYPE_I16: signed, 16 bits
+ * @LF_DTYPE_U16: unsigned, 16 bits
+ * @LF_DTYPE_F16: IEEE binary16
+ * @LF_DTYPE_BF16: the upper half of a binary32
+ * @LF_DTYPE_I32: signed, 32 bits
+ * @LF_DTYPE_U32: unsigned, 32 bits
+ * @LF_DTYPE_F32: IEEE binary32
+ * @LF_DTYPE_F64: IEEE binary64
+ * @LF_DTYPE_I64: signed, 64 bits
+ * @LF_DTYPE_U64: unsigned, 64 bits
+ * @LF_DTYPE_COUNT: number of the above
  *
  * Only F32, F16 and BF16 convert to float32, and only F32 and F16 can be written; the others are
  * sized and carried so that a file with, say, I64 position ids next to its weights is readable.

@@ -28,7 +28,7 @@ include mk/tests.mk
 include mk/install.mk
 
 .PHONY: all userspace module qemu vm run data pool goldens bench docs lint format install
-.PHONY: run-parts data-made
+.PHONY: run-parts bench-parts data-made
 .PHONY: test test-asan test-long setup clean help
 
 all: userspace module			## runtime, tools and module
@@ -56,6 +56,17 @@ data:					## encoder and tasks of `make run`
 data-made:
 	tools/data/encoder $(CACHE)/encoder
 	tools/data/tasks --form synopsis --out $(BUILD)/data/synopsis
+
+bench:					## the benchmark tables, in build/bench.json
+	scripts/setup.sh build data golden
+	+$(Q)$(MAKE) --no-print-directory bench-parts
+	scripts/bench --build $(BUILD)
+bench-parts: $(BENCHES) $(LFCTL) data-made
+
+goldens:				## golden vectors anew, from PyTorch; they are committed
+	scripts/setup.sh data golden
+	tools/data/encoder $(CACHE)/encoder
+	for script in tests/golden/make_*.py; do /usr/bin/python3 $$script || exit; done
 
 lint:					## style and static checks
 	scripts/setup.sh build kernel lint

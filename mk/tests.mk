@@ -32,5 +32,8 @@ asan-products: $(LFCTL) $(UNIT_TESTS)
 test-asan: asan				## unit tests with ASan and UBSan alone
 	$(RUN_TESTS) unit-asan
 
+test-long: test			## then fuzzing, for FUZZ_SECONDS a harness (default 3600)
+	tests/fuzz/run $(or $(FUZZ_SECONDS),3600)
+
 .PHONY: test-all units qtests guest-tests system-tests asan asan-products
 

@@ -4,7 +4,6 @@
  * z = A x and s = alpha / r: y = W0 x + bias + s B z. Backward, with v = s B^T dy: dB = s dy^T z, dA = v^T x, dx = W0^T dy + A^T v.
  */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 
 #include "runtime/adapt/method.h"
 #include "runtime/adapt/random.h"
+#include "runtime/simd/number.h"
 
 enum { MATRICES_A, MATRICES_B, GROUPS };
 
@@ -178,7 +178,7 @@ static int start(struct lf_method *method, uint64_t seed, struct lf_error *error
 	for (uint32_t at = 0; at < lora->site_count; at++) {
 		const struct lora_site *site = &lora->sites[at];
 		float *a = method->groups[MATRICES_A].values + site->a;
-		float bound = 1.0f / sqrtf((float)site->inputs);
+		float bound = 1.0f / number_root((float)site->inputs);
 
 		for (size_t i = 0; i < (size_t)lora->options.rank * site->inputs; i++)
 			a[i] = lf_random_uniform(&random, bound);

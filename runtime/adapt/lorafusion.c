@@ -19,6 +19,7 @@
 #include "runtime/adapt/method.h"
 #include "runtime/adapt/norms.h"
 #include "runtime/adapt/random.h"
+#include "runtime/simd/number.h"
 
 enum { COEFFICIENTS, MAGNITUDES, GROUPS };
 
@@ -269,7 +270,7 @@ static int start(struct lf_method *method, uint64_t seed, struct lf_error *error
 	lf_random_seed(&random, seed);
 	for (size_t at = 0; at < coefficients->count; at++)
 		coefficients->values[at] =
-			lf_random_uniform(&random, __builtin_sqrtf((float)bound));
+			lf_random_uniform(&random, number_root((float)bound));
 	ret = evaluate_norms(fusion, error);
 	if (!ret)
 		memcpy(method->groups[MAGNITUDES].values, fusion->norms,

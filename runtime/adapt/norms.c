@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Row norms of a fused weight; see norms.h. */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include <lf/parallel.h>
 
 #include "runtime/adapt/norms.h"
+#include "runtime/simd/number.h"
 
 /*
  * A norm is a square root of rounded terms that may cancel; where nothing of the row is left, the smallest
@@ -159,7 +159,7 @@ struct evaluate_work {
 
 static void root(float *value, float square)
 {
-	float norm = square > 0.0f ? sqrtf(square) : 0.0f;
+	float norm = square > 0.0f ? number_root(square) : 0.0f;
 
 	*value = norm > SMALLEST_NORM ? norm : SMALLEST_NORM;
 }

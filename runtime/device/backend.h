@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is behind the opaque types of lf/device.h, lf/matrix.h and lf/job.h, and the table of functions by which
- * a device is reached. device.c, matrix.c and job.c hold what all devices share; drm*.c and inproc*.c each fill a table.
+ * What is behind the opaque types of lf/device.h, lf/matrix.h and lf/job.h, and the table of
+ * functions by which a device is reached. device.c, matrix.c and job.c hold what all devices share;
+ * drm*.c and inproc*.c each fill a table.
  */
 #ifndef LF_DEVICE_BACKEND_H
 #define LF_DEVICE_BACKEND_H
@@ -34,13 +35,13 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
  * @matrix_publish: as lf_matrix_publish(); @name is well-formed
  * @matrix_unlink: as lf_matrix_unlink(); @name is well-formed
  * @matrix_info: as lf_matrix_info()
- * @matrix_list: write entries from directory index *@first on, at most @count; *@first becomes where to go on, 0 at the
- *	end. Return: entries written or an error
+ * @matrix_list: write entries from directory index *@first on, at most @count; *@first becomes
+ *	where to go on, 0 at the end. Return: entries written or an error
  * @job_create: allocate the object that begins with a struct lf_job, zeroed
  * @job_destroy: free it; it is not in flight and its arrays are gone
  * @job_submit: queue it
- * @job_wait: wait until it has ended and fill its result. Return: 0, whatever the status; -ETIME; or an error that the
- *	status does not tell
+ * @job_wait: wait until it has ended and fill its result. Return: 0, whatever the status; -ETIME;
+ *	or an error that the status does not tell
  *
  * All but @job_wait and @counters fill @error on failure and return its code.
  */

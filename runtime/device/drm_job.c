@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Jobs behind the kernel driver. Each job object has a binary sync object for waiting and a buffer of its own for its
- * record: submitting is one ioctl, and waiting for a job that has ended is none, since the record's state tells.
+ * Jobs behind the kernel driver. Each job object has a binary sync object for waiting and a
+ * buffer of its own for its record: submitting is one ioctl, and waiting for a job that has ended
+ * is none, since the record's state tells.
  */
 #include <errno.h>
 #include <linux/sync_file.h>
@@ -122,7 +123,10 @@ int drm_job_submit(struct lf_job *common, struct lf_error *error)
 	return 0;
 }
 
-/* Errno of an ended job's fence, which tells a timeout from a cancelled file; 0 if it cannot be had. */
+/*
+ * Errno of an ended job's fence, which tells a timeout from a cancelled file; 0 if it cannot be
+ * had.
+ */
 static int fence_error(const struct lf_device *device, uint32_t sync)
 {
 	struct sync_file_info info = { 0 };

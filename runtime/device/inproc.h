@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The in-process device: the model (qemu-device/model) with what QEMU and the kernel driver are to it otherwise. One executor
- * thread owns the model and takes tasks from a queue in order, so that submitting never waits.
+ * The in-process device: the model (qemu-device/model) with what QEMU and the kernel driver are
+ * to it otherwise. One executor thread owns the model and takes tasks from a queue in order, so
+ * that submitting never waits.
  */
 #ifndef LF_DEVICE_INPROC_H
 #define LF_DEVICE_INPROC_H
@@ -140,11 +141,17 @@ int inproc_manage(struct inproc *inproc, const struct lf_command *command, const
 /** inproc_place_transfers() - point an open job's transfers straight into its buffers */
 void inproc_place_transfers(struct xbar_job *job, void *const *buffers);
 
-/** inproc_memory_open() - map memory of @bytes, of the file @path or, where it is NULL, for this device alone */
+/**
+ * inproc_memory_open() - map memory of @bytes, of the file @path or, where it is NULL, for this
+ * device alone
+ */
 int inproc_memory_open(struct inproc_memory *memory, const char *path, uint64_t bytes,
 		       struct lf_error *error);
 
-/** inproc_memory_close() - unmap; with @discard a file that was made by this opening is removed, an empty one emptied again */
+/**
+ * inproc_memory_close() - unmap; with @discard a file that was made by this opening is removed, an
+ * empty one emptied again
+ */
 void inproc_memory_close(struct inproc_memory *memory, const char *path, bool discard);
 
 /** inproc_memory_persist() - have a range reach the medium before anything that is written later */

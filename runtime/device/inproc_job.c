@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Jobs of the in-process device. A job that is submitted again with the same commands keeps the plan the model made for it, so that
- * in a training loop nothing is checked or allocated twice.
+ * Jobs of the in-process device. A job that is submitted again as it was, job number included, keeps
+ * the plan the model made for it; else it is planned anew, from arrays that are kept.
  */
 #include <errno.h>
 #include <stdlib.h>

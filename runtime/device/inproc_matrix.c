@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Matrices of the in-process device: handles, names and permissions, which are the kernel driver's elsewhere.
- * A matrix is deleted with its last handle unless it is published. An unlinked one with handles left keeps its entry in the
- * directory, hidden here, until they are closed; only then is its name free again.
+ * Matrices of the in-process device: handles, names and permissions, which are the kernel
+ * driver's elsewhere. A matrix is deleted with its last handle unless it is published. An unlinked
+ * one with handles left keeps its entry in the directory, hidden here, until they are closed; only
+ * then is its name free again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 #define PAGE_ENTRIES 32
 
 /*
- * Reads at most @count entries of the directory from *@first on; *@first becomes where to go on, 0 at the end.
+ * Reads at most @count entries of the directory from *@first on; *@first becomes where to go on,
+ * 0 at the end.
  * Return: entries read or negative errno.
  */
 static int list_entries(struct inproc *inproc, struct lf_matrix_info *entries, uint32_t count,
@@ -81,7 +83,9 @@ static struct inproc_reference *find_reference(struct inproc *inproc, uint32_t m
 	return NULL;
 }
 
-/* A free entry of the table, which stays free until it is given handles; NULL when memory is out. */
+/*
+ * A free entry of the table, which stays free until it is given handles; NULL when memory is out.
+ */
 static struct inproc_reference *free_reference(struct inproc *inproc)
 {
 	uint32_t capacity = inproc->reference_capacity;

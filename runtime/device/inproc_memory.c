@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Non-volatile memory of the in-process device: a file that outlives it, or memory that does not. */
+/*
+ * Non-volatile memory of the in-process device: a file that outlives it, or memory that does not.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,8 +13,8 @@
 #include "runtime/device/inproc.h"
 
 /*
- * Blocks are set aside at once where the file system can: a full disk is then an error here and not a
- * signal in the middle of a write to the mapping.
+ * Blocks are set aside at once where the file system can: a full disk is then an error here and
+ * not a signal in the middle of a write to the mapping.
  */
 static int set_size(int fd, uint64_t bytes)
 {
@@ -23,7 +25,10 @@ static int set_size(int fd, uint64_t bytes)
 	return 0;
 }
 
-/* Opens the file, makes it if absent, and locks it: two devices on the same cells would destroy them. */
+/*
+ * Opens the file, makes it if absent, and locks it: two devices on the same cells would destroy
+ * them.
+ */
 static int open_file(struct inproc_memory *memory, const char *path, uint64_t bytes,
 		     struct lf_error *error)
 {

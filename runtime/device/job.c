@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Building jobs: commands, the tables of what they name, scratch. What a single command may hold is checked in
- * job_check.c; how a job reaches the device is the backend's.
+ * Building jobs: commands, the tables of what they name, scratch. What a single command may hold
+ * is checked in job_check.c; how a job reaches the device is the backend's.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -77,8 +77,8 @@ uint64_t lf_job_scratch(struct lf_job *job, uint64_t bytes)
 }
 
 /*
- * Makes room for one more element of an array. Return: false with the mistake kept when the limit is reached or
- * memory is out.
+ * Makes room for one more element of an array. Return: false with the mistake kept when the limit
+ * is reached or memory is out.
  */
 static bool reserve(struct lf_job *job, void **array, uint32_t *capacity, uint32_t count,
 		    uint32_t limit, size_t element_bytes, const char *noun)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Checks of commands as they are added; see job_check.h. The device checks all of this again and more (overlaps, the
- * state of matrices): what is here is what the library can say better, since it knows names and sizes.
+ * Checks of commands as they are added; see job_check.h. The device checks all of this again and
+ * more (overlaps, the state of matrices): what is here is what the library can say better, since it
+ * knows names and sizes.
  */
 #include <errno.h>
 #include <float.h>

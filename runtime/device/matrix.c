@@ -6,8 +6,9 @@
 
 #include "runtime/device/backend.h"
 
-/* Rows go to the device in jobs of about this size: large enough that a job's fixed cost does not count, small
- * enough that the buffer is no burden and no job comes near its time limit.
+/*
+ * Rows go to the device in jobs of about this size: large enough that a job's fixed cost does not
+ * count, small enough that the buffer is no burden and no job comes near its time limit.
  */
 #define PROGRAM_CHUNK_BYTES (1u << 20)
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * A LoRAFusion linear as one job: h = W0 x + sum_i c_i B_i A_i x, y = m * h, the modules side by side in two
- * matrices, with nothing of the host in between. The coefficients c and magnitudes m are plain numbers in a buffer:
- * adapting to a task changes them and writes no cell.
+ * A LoRAFusion linear as one job: h = W0 x + sum_i c_i B_i A_i x, y = m * h, the modules side by
+ * side in two matrices, with nothing of the host in between. The coefficients c and magnitudes m
+ * are plain numbers in a buffer: adapting to a task changes them and writes no cell.
  *
- *	cc fused_linear.c $(pkg-config --cflags --libs liblf) -o fused_linear && ./fused_linear [device]
+ *	cc fused_linear.c $(pkg-config --cflags --libs liblf) -o fused_linear
+ *	./fused_linear [device]
  */
 #include <stdio.h>
 
@@ -122,7 +123,10 @@ static void fill(const struct layer *layer)
 			 });
 }
 
-/* The same job for several settings of the coefficients: it is filled once and submitted again and again. */
+/*
+ * The same job for several settings of the coefficients: it is filled once and submitted again and
+ * again.
+ */
 static int run(struct lf_device *device, const struct layer *layer, struct lf_error *error)
 {
 	float *data = lf_buffer_data(layer->buffer);
@@ -160,7 +164,7 @@ static int run(struct lf_device *device, const struct layer *layer, struct lf_er
 int main(int argc, char **argv)
 {
 	struct lf_device *device;
-	struct layer layer = {0};
+	struct layer layer = { 0 };
 	struct lf_error error;
 	int err;
 

@@ -14,10 +14,10 @@
 #define COLS 3
 
 static const int8_t weights[ROWS][COLS] = {
-	{1, 0, 2},
-	{0, 1, 2},
-	{3, 0, 0},
-	{0, 4, 1},
+	{ 1, 0, 2 },
+	{ 0, 1, 2 },
+	{ 3, 0, 0 },
+	{ 0, 4, 1 },
 };
 
 /* Programs the matrix, multiplies, prints. Everything that was made is left to the caller. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The runtime's device interface on /dev/accel: names, budgets, errors and their messages. What jobs compute is
- * run_same_bits.c's.
+ * The runtime's device interface on /dev/accel: names, budgets, errors and their messages. What
+ * jobs compute is run_same_bits.c's.
  */
 #include <grp.h>
 #include <math.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The same jobs through the runtime on /dev/accel and on the in-process device: every byte of the outputs and every counter
- * must agree, for the two execute the same model behind two very different roads.
+ * The same jobs through the runtime on /dev/accel and on the in-process device: every byte of the
+ * outputs and every counter must agree, for the two execute the same model behind two very
+ * different roads.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@
 /* A call of the library that must succeed. */
 #define CHECK_LF(call)                                        \
 	do {                                                  \
-		struct lf_error error_ = {0};                 \
+		struct lf_error error_ = { 0 };               \
 		struct lf_error *lf_error = &error_;          \
 		if (call) {                                   \
 			printf("# %s\n", error_.text);        \
@@ -75,7 +76,7 @@ static struct lf_matrix *make_matrix(struct lf_device *device, uint32_t rows, ui
 
 static struct rig make_rig(const char *specification)
 {
-	struct rig rig = {0};
+	struct rig rig = { 0 };
 	uint32_t seed = 5;
 	float *values;
 	int8_t *integers;

@@ -14,7 +14,7 @@
 /* A call of the library that must succeed; its message is shown if it does not. */
 #define ck_assert_lf(call)                                                     \
 	do {                                                                   \
-		struct lf_error error_ = {0};                                  \
+		struct lf_error error_ = { 0 };                                \
 		int err_ = call;                                               \
 		ck_assert_msg(!err_, "%s: %d (%s)", #call, err_, error_.text); \
 	} while (0)
@@ -25,7 +25,7 @@
 /* A call that must fail with this code and a message that holds this text. */
 #define ck_assert_lf_fails(call, code_, fragment_)                                                 \
 	do {                                                                                       \
-		struct lf_error error_ = {0};                                                      \
+		struct lf_error error_ = { 0 };                                                    \
 		int err_ = call;                                                                   \
 		ck_assert_msg(err_ == (code_) && error_.code == (code_) &&                         \
 				      strstr(error_.text, fragment_),                              \

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Opening devices, hostile specifications, buffers, write budgets, and memory that outlives a device. */
+/*
+ * Opening devices, hostile specifications, buffers, write budgets, and memory that outlives a
+ * device.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,29 +20,29 @@ static const struct {
 	int code;
 	const char *fragment;
 } refused[] = {
-	{"", -EINVAL, "neither a path"},
-	{"inprocess", -EINVAL, "neither a path"},
-	{"accel0", -EINVAL, "neither a path"},
-	{"inproc:nonesuch", -EINVAL, "preset \"nonesuch\""},
-	{"inproc:", -EINVAL, "preset \"\""},
-	{"inproc,", -EINVAL, "\"\": not key=value"},
-	{"inproc:ideal,threads", -EINVAL, "\"threads\": not key=value"},
-	{"inproc:ideal,threads=", -EINVAL, "threads: \"\""},
-	{"inproc:ideal,threads=0", -EINVAL, "threads: \"0\""},
-	{"inproc:ideal,threads=-1", -EINVAL, "threads: \"-1\""},
-	{"inproc:ideal,threads=2x", -EINVAL, "threads: \"2x\""},
-	{"inproc:ideal,threads=99999999999999999999", -EINVAL, "threads"},
-	{"inproc:ideal,memory=", -EINVAL, "memory: is empty"},
-	{"inproc:ideal,memory=/", -EISDIR, "memory /"},
-	{"inproc:ideal,memory=/nonesuch/cells", -ENOENT, "memory /nonesuch/cells"},
-	{"inproc:ideal,memory=/dev/zero", -EINVAL, "not a regular file"},
-	{"inproc:ideal,color=red", -EINVAL, "color: neither"},
-	{"inproc:ideal,=1", -EINVAL, "neither"},
-	{"inproc:ideal,tiles=0", -EINVAL, "tiles"},
-	{"inproc:ideal,tiles=many", -EINVAL, "tiles"},
-	{"inproc:ideal,tile_rows=5", -EINVAL, "tile_rows"},
-	{"/nonesuch", -ENODEV, "absent"},
-	{"/dev/null", -ENODEV, "/dev/null"},
+	{ "", -EINVAL, "neither a path" },
+	{ "inprocess", -EINVAL, "neither a path" },
+	{ "accel0", -EINVAL, "neither a path" },
+	{ "inproc:nonesuch", -EINVAL, "preset \"nonesuch\"" },
+	{ "inproc:", -EINVAL, "preset \"\"" },
+	{ "inproc,", -EINVAL, "\"\": not key=value" },
+	{ "inproc:ideal,threads", -EINVAL, "\"threads\": not key=value" },
+	{ "inproc:ideal,threads=", -EINVAL, "threads: \"\"" },
+	{ "inproc:ideal,threads=0", -EINVAL, "threads: \"0\"" },
+	{ "inproc:ideal,threads=-1", -EINVAL, "threads: \"-1\"" },
+	{ "inproc:ideal,threads=2x", -EINVAL, "threads: \"2x\"" },
+	{ "inproc:ideal,threads=99999999999999999999", -EINVAL, "threads" },
+	{ "inproc:ideal,memory=", -EINVAL, "memory: is empty" },
+	{ "inproc:ideal,memory=/", -EISDIR, "memory /" },
+	{ "inproc:ideal,memory=/nonesuch/cells", -ENOENT, "memory /nonesuch/cells" },
+	{ "inproc:ideal,memory=/dev/zero", -EINVAL, "not a regular file" },
+	{ "inproc:ideal,color=red", -EINVAL, "color: neither" },
+	{ "inproc:ideal,=1", -EINVAL, "neither" },
+	{ "inproc:ideal,tiles=0", -EINVAL, "tiles" },
+	{ "inproc:ideal,tiles=many", -EINVAL, "tiles" },
+	{ "inproc:ideal,tile_rows=5", -EINVAL, "tile_rows" },
+	{ "/nonesuch", -ENODEV, "absent" },
+	{ "/dev/null", -ENODEV, "/dev/null" },
 };
 
 START_TEST(test_refused)
@@ -115,7 +118,7 @@ END_TEST
 START_TEST(test_quota)
 {
 	struct lf_device *device = open_device("inproc:ideal,tiles=64");
-	struct lf_counters counters = {0};
+	struct lf_counters counters = { 0 };
 	struct lf_account account;
 	struct lf_matrix *matrix;
 	uint64_t cells_of_row, quota;
@@ -178,7 +181,9 @@ static void multiply(struct lf_device *device, struct lf_matrix *matrix, float *
 	lf_buffer_destroy(buffer);
 }
 
-/* A second opening finds the matrix, answers alike and writes no cell; an unpublished one is gone. */
+/*
+ * A second opening finds the matrix, answers alike and writes no cell; an unpublished one is gone.
+ */
 START_TEST(test_memory_lasts)
 {
 	const char *path = io_path("cells");

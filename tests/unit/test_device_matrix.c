@@ -58,7 +58,7 @@ END_TEST
 START_TEST(test_program)
 {
 	int8_t weights[SIZE * SIZE];
-	struct lf_counters counters = {0};
+	struct lf_counters counters = { 0 };
 	struct lf_matrix_info info;
 	struct lf_matrix *matrix;
 
@@ -93,9 +93,9 @@ END_TEST
 /* A weight that the format does not have is refused before a cell is written. */
 START_TEST(test_bad_weight)
 {
-	struct lf_counters counters = {0};
+	struct lf_counters counters = { 0 };
 	struct lf_matrix *matrix;
-	int8_t weights[4] = {1, 2, -128, 4};
+	int8_t weights[4] = { 1, 2, -128, 4 };
 
 	ck_assert_lf(lf_matrix_create(device, 2, 2, LF_FORMAT_INT8, &matrix, LF_ERROR));
 	ck_assert_lf_fails(lf_matrix_program(matrix, 0, 2, weights, &counters, LF_ERROR), -EINVAL,
@@ -226,7 +226,7 @@ START_TEST(test_long_list)
 	uint32_t count;
 
 	for (int i = 0; i < 40; i++) {
-		char name[8] = {'m', (char)('0' + i / 10), (char)('0' + i % 10)};
+		char name[8] = { 'm', (char)('0' + i / 10), (char)('0' + i % 10) };
 
 		lf_matrix_close(make_named(name, 0444));
 	}

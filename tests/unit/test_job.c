@@ -130,8 +130,8 @@ START_TEST(test_mvm)
 END_TEST
 
 /*
- * A LoRAFusion linear in one job: h = W0 x + B (c * (A x)), y = m * h + bias, with A x and h as further
- * outputs. Rows of the reference are what the same steps give one by one.
+ * A LoRAFusion linear in one job: h = W0 x + B (c * (A x)), y = m * h + bias, with A x and h as
+ * further outputs. Rows of the reference are what the same steps give one by one.
  */
 START_TEST(test_fused_linear)
 {
@@ -271,7 +271,10 @@ static void add_square(struct lf_job *job, struct lf_matrix *matrix, uint32_t si
 			});
 }
 
-/* A chain of jobs, each reading what the one before wrote, queued at once and only the last waited for at first. */
+/*
+ * A chain of jobs, each reading what the one before wrote, queued at once and only the last waited
+ * for at first.
+ */
 START_TEST(test_order)
 {
 	enum { SIZE = 64, CHAIN = 20 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Mistakes in jobs: each is named with its command and field, and nothing of the job is executed. */
+/*
+ * Mistakes in jobs: each is named with its command and field, and nothing of the job is executed.
+ */
 #include <errno.h>
 #include <float.h>
 #include <math.h>
@@ -68,7 +70,9 @@ static struct lf_fuse good_fuse(void)
 	};
 }
 
-/* Begins a job of a good barrier and multiplication, so that the command in question is number 2. */
+/*
+ * Begins a job of a good barrier and multiplication, so that the command in question is number 2.
+ */
 static void begin(void)
 {
 	struct lf_mvm mvm = good_mvm();
@@ -107,7 +111,7 @@ START_TEST(test_mvm_fields)
 	check_mvm((mvm.flags = LF_MVM_FIXED_SCALE, mvm.fixed_scale = NAN), "fixed_scale");
 	check_mvm((mvm.flags = LF_MVM_FIXED_SCALE, mvm.fixed_scale = FLT_MIN / 4), "fixed_scale");
 	check_mvm(mvm.factor.offset = 4, "factor is not given but");
-	check_mvm(mvm.input = (struct lf_view){0}, "input is missing");
+	check_mvm(mvm.input = (struct lf_view){ 0 }, "input is missing");
 	check_mvm(mvm.input.space = 7, "input is in an unknown space");
 	check_mvm(mvm.input.buffer = NULL, "input has no buffer");
 	check_mvm(mvm.input.buffer = foreign, "input is in a buffer of another device");
@@ -157,7 +161,7 @@ START_TEST(test_fuse_fields)
 	check_fuse(fuse.rank = 0, "rank must divide");
 	check_fuse(fuse.rank = 3, "rank must divide");
 	check_fuse(fuse.flags = LF_FUSE_AFFINE, "rank must be 0");
-	check_fuse(fuse.scale = (struct lf_view){0}, "scale is missing");
+	check_fuse(fuse.scale = (struct lf_view){ 0 }, "scale is missing");
 	check_fuse(fuse.bias = lf_view_buffer(buffer, 0, 0), "bias is for AFFINE");
 	check_fuse((fuse.flags |= LF_FUSE_ACCUMULATE,
 		    fuse.output = lf_view_buffer(buffer, 4096, COLS * 4)),

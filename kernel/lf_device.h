@@ -36,6 +36,7 @@ struct lf_bus {
  * @limits: constant after probe
  * @queues: queue 0 takes management commands, the others jobs
  * @schedulers: of the work queues
+ * @jobs: jobs not yet freed
  * @job_timeout: how long a job may run, jiffies
  * @reset_lock: serialises resets and submissions to queue 0; see Documentation/driver.md for the order of locks
  * @reset_wq: ordered; timeouts and device events run here
@@ -60,6 +61,7 @@ struct lf_device {
 	struct lf_limits limits;
 	struct lf_queue queues[LF_QUEUES_MAX];
 	struct drm_gpu_scheduler *schedulers[LF_QUEUES_MAX - 1];
+	atomic_t jobs;
 	unsigned long job_timeout;
 
 	struct mutex reset_lock;

@@ -8,6 +8,7 @@
  */
 #include <linux/dma-mapping.h>
 #include <linux/jiffies.h>
+#include <linux/wait_bit.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_gem.h>
@@ -36,7 +37,6 @@ static void fence_release(struct dma_fence *fence)
 	struct lf_job *job = container_of(fence, struct lf_job, fence);
 
 	kfree_rcu(job, fence.rcu);
-	module_put(THIS_MODULE);
 }
 
 static const struct dma_fence_ops lf_fence_ops = {
@@ -133,6 +133,7 @@ void lf_job_init(struct lf_job *job)
 	INIT_LIST_HEAD(&job->request.link);
 	job->request.done = job_done;
 	job->commands_dma = DMA_MAPPING_ERROR;
+	atomic_inc(&job->lf->jobs);
 }
 
 /**
@@ -141,10 +142,11 @@ void lf_job_init(struct lf_job *job)
  */
 void lf_job_free(struct lf_job *job)
 {
+	struct lf_device *lf = job->lf;
 	u32 i;
 
 	if (job->commands_dma != DMA_MAPPING_ERROR)
-		dma_unmap_single(job->lf->drm.dev, job->commands_dma, job->commands_bytes,
+		dma_unmap_single(lf->drm.dev, job->commands_dma, job->commands_bytes,
 				 DMA_TO_DEVICE);
 	kfree(job->commands);
 	for (i = 0; i < job->buffer_count + job->matrix_count; i++)
@@ -154,6 +156,8 @@ void lf_job_free(struct lf_job *job)
 		dma_fence_put(&job->fence);
 	else
 		kfree(job);
+	if (atomic_dec_and_test(&lf->jobs))
+		wake_up_var(&lf->jobs);
 }
 
 static struct lf_queue *queue_of(struct drm_sched_job *base)
@@ -167,7 +171,6 @@ static struct dma_fence *run_job(struct drm_sched_job *base)
 	struct lf_queue *queue = queue_of(base);
 	int index, err;
 
-	__module_get(THIS_MODULE);
 	dma_fence_init(&job->fence, &lf_fence_ops, &job->fence_lock, queue->fence_context,
 		       ++queue->fence_seqno);
 	trace_lf_job_run(&job->lf->drm, job->context->id, job->fence.seqno, queue->index);
@@ -216,6 +219,11 @@ static enum drm_gpu_sched_stat timedout_job(struct drm_sched_job *base)
 
 static void free_job(struct drm_sched_job *base)
 {
+	/*
+	 * Whoever holds the finished fence, perhaps longer than this module is loaded, would also hold ours, whose
+	 * operations are in the module. It has signalled, so nobody needs it any more.
+	 */
+	dma_fence_put(xchg(&base->s_fence->parent, NULL));
 	drm_sched_job_cleanup(base);
 	lf_job_free(to_lf_job(base));
 }
@@ -228,6 +236,10 @@ static const struct drm_sched_backend_ops lf_sched_ops = {
 
 static void sched_fini_action(struct drm_device *drm, void *sched)
 {
+	struct lf_device *lf = to_lf_device(drm);
+
+	/* All jobs have ended, but workers free them, and drm_sched_fini() would end its worker before that. */
+	wait_var_event(&lf->jobs, !atomic_read(&lf->jobs));
 	drm_sched_fini(sched);
 }
 

@@ -144,6 +144,14 @@ void guest_as_user(uid_t user, void (*test)(void *), void *argument);
 /** guest_telemetry() - the device's totals; for the privileged */
 struct lf_telemetry_block guest_telemetry(int fd, uint32_t scope);
 
+/**
+ * guest_reload() - load the driver anew with other parameters
+ * @parameters: words for modprobe
+ *
+ * Return: false where that cannot be done: not root, not a module, in use.
+ */
+bool guest_reload(const char *parameters);
+
 /** guest_inject() - let the next job go wrong; skips the test where that cannot be done */
 void guest_inject(unsigned int what);
 

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A job that hangs or fails: its fence says so, the others are exact, the device works on. Needs a device with
+ * injection and the right to use it.
+ */
+#include <glob.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/guest/accelerator.h"
+#include "tests/guest/ktap.h"
+
+enum { ROWS = 40, COLS = 20, OUTPUT = 2048, RECORD = 3072, FOLLOWERS = 20 };
+
+static long long resets(void)
+{
+	long long count = -1;
+	glob_t files;
+	FILE *file;
+
+	CHECK_OK(glob("/sys/class/accel/accel*/device/lf/resets", 0, NULL, &files));
+	file = fopen(files.gl_pathv[0], "r");
+	globfree(&files);
+	CHECK(file && fscanf(file, "%lld", &count) == 1);
+	fclose(file);
+	return count;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* A vector, its matrix and a record, in a file of their own. */
+struct bench {
+	int fd;
+	int8_t weights[ROWS * COLS];
+	uint32_t matrix;
+	uint32_t syncobj;
+	struct guest_buffer buffer;
+	float *x;
+	struct drm_lf_job_record *record;
+};
+
+static struct bench bench(uint64_t seed)
+{
+	struct bench bench = { .fd = guest_open() };
+
+	bench.matrix = guest_matrix(bench.fd, ROWS, COLS, seed, bench.weights);
+	bench.syncobj = guest_syncobj(bench.fd);
+	bench.buffer = guest_buffer(bench.fd, 4096);
+	bench.x = bench.buffer.memory;
+	bench.record = (void *)((char *)bench.buffer.memory + RECORD);
+	for (uint32_t i = 0; i < ROWS; i++)
+		bench.x[i] = guest_float(&seed);
+	return bench;
+}
+
+static void submit(struct bench *bench)
+{
+	struct guest_job job =
+		guest_multiply_job(bench->buffer.handle, bench->matrix, ROWS, COLS, OUTPUT);
+
+	job.submit.record_buffer = 1;
+	job.submit.record_offset = RECORD;
+	guest_job_sync(&job, bench->syncobj, DRM_LF_SYNC_OUT, 0);
+	CHECK_OK(guest_job_submit(bench->fd, &job));
+}
+
+static void check_exact(struct bench *bench)
+{
+	float expected[COLS];
+
+	CHECK_OK(guest_wait(bench->fd, bench->syncobj, GUEST_WAIT_MS));
+	CHECK_EQUAL(guest_fence_error(bench->fd, bench->syncobj), 1);
+	CHECK_EQUAL(bench->record->state, 1);
+	CHECK_EQUAL(bench->record->status, LF_STATUS_OK);
+	guest_forward(bench->x, bench->weights, ROWS, COLS, expected);
+	CHECK_EQUAL(memcmp((char *)bench->x + OUTPUT, expected, sizeof(expected)), 0);
+}
+
+static void hang_ends_with_a_timeout(void)
+{
+	struct bench set = bench(1);
+	uint32_t timeout_ms = guest_info(set.fd).job_timeout_ms;
+	long long before = resets();
+	int64_t start;
+
+	guest_inject(LF_INJECT_HANG_JOB);
+	start = now_ms();
+	submit(&set);
+	CHECK_EQUAL(guest_wait(set.fd, set.syncobj, timeout_ms / 2), -ETIME);
+	CHECK_EQUAL(set.record->state, 0);
+	CHECK_OK(guest_wait(set.fd, set.syncobj, 2 * (int64_t)timeout_ms));
+	CHECK(now_ms() - start <= 2 * (int64_t)timeout_ms);
+	CHECK_EQUAL(guest_fence_error(set.fd, set.syncobj), -ETIMEDOUT);
+	CHECK_EQUAL(set.record->state, 1);
+	CHECK_EQUAL(set.record->status, LF_STATUS_ABORTED);
+	CHECK_EQUAL(resets(), before + 1);
+
+	submit(&set);
+	check_exact(&set);
+	guest_check_multiply(set.fd, 2);
+}
+
+static void innocent_jobs_are_run_again(void)
+{
+	struct bench guilty = bench(3), others[FOLLOWERS];
+	long long before;
+
+	for (int i = 0; i < FOLLOWERS; i++)
+		others[i] = bench(100 + (uint64_t)i);
+	before = resets();
+	guest_inject(LF_INJECT_HANG_JOB);
+	submit(&guilty);
+	/* Behind it on its queue, and on the others. */
+	for (int i = 0; i < FOLLOWERS; i++)
+		submit(&others[i]);
+	CHECK_OK(guest_wait(guilty.fd, guilty.syncobj, GUEST_WAIT_MS));
+	CHECK_EQUAL(guest_fence_error(guilty.fd, guilty.syncobj), -ETIMEDOUT);
+	for (int i = 0; i < FOLLOWERS; i++)
+		check_exact(&others[i]);
+	CHECK_EQUAL(resets(), before + 1);
+}
+
+/* PROGRAM is never run twice: behind a hanging job it is cancelled, and its matrix can be programmed after. */
+static void programming_is_not_run_again(void)
+{
+	struct bench set = bench(4);
+	uint32_t fence = guest_syncobj(set.fd), matrix;
+	struct guest_job job = guest_job();
+	struct lf_command *command = guest_job_command(&job, LF_OP_PROGRAM);
+	struct lf_telemetry_block before;
+
+	CHECK_OK(guest_matrix_create(set.fd, ROWS, COLS, &matrix));
+	command->matrix = guest_job_matrix(&job, matrix);
+	command->count = ROWS;
+	command->input = guest_operand(guest_job_buffer(&job, guest_buffer(set.fd, 4096).handle), 0,
+				       COLS);
+	guest_job_sync(&job, fence, DRM_LF_SYNC_OUT, 0);
+	before = guest_telemetry(set.fd, DRM_LF_TELEMETRY_CONTEXT);
+
+	guest_inject(LF_INJECT_HANG_JOB);
+	submit(&set);
+	CHECK_OK(guest_job_submit(set.fd, &job));
+	CHECK_OK(guest_wait(set.fd, fence, GUEST_WAIT_MS));
+	CHECK_EQUAL(guest_fence_error(set.fd, set.syncobj), -ETIMEDOUT);
+	CHECK_EQUAL(guest_fence_error(set.fd, fence), -ECANCELED);
+	CHECK_EQUAL(guest_telemetry(set.fd, DRM_LF_TELEMETRY_CONTEXT).cells_written,
+		    before.cells_written);
+	CHECK_ERROR(guest_matrix_commit(set.fd, matrix), EBUSY);
+	CHECK_EQUAL(guest_matrix_program(set.fd, matrix, ROWS, COLS, set.weights), 1);
+	CHECK_OK(guest_matrix_commit(set.fd, matrix));
+}
+
+static void failed_job_says_so(void)
+{
+	struct bench set = bench(5);
+	long long before = resets();
+
+	guest_inject(LF_INJECT_FAIL_JOB);
+	submit(&set);
+	CHECK_OK(guest_wait(set.fd, set.syncobj, GUEST_WAIT_MS));
+	CHECK_EQUAL(guest_fence_error(set.fd, set.syncobj), -EIO);
+	CHECK_EQUAL(set.record->status, LF_STATUS_INTERNAL);
+	CHECK_EQUAL(resets(), before);
+	submit(&set);
+	check_exact(&set);
+}
+
+/* Management goes on while a job hangs, and afterwards. */
+static void management_survives(void)
+{
+	struct bench set = bench(6);
+	uint32_t matrix;
+
+	guest_inject(LF_INJECT_HANG_JOB);
+	submit(&set);
+	CHECK_OK(guest_matrix_create(set.fd, ROWS, COLS, &matrix));
+	CHECK_OK(guest_matrix_close(set.fd, matrix));
+	CHECK_OK(guest_wait(set.fd, set.syncobj, GUEST_WAIT_MS));
+	guest_check_multiply(set.fd, 7);
+}
+
+/* The file of a hanging job is closed; others go on once the timeout has passed. */
+static void closing_a_hanging_file(void)
+{
+	struct bench set = bench(8), other = bench(9);
+	uint32_t timeout_ms = guest_info(set.fd).job_timeout_ms;
+	long long before = resets();
+	int64_t start = now_ms();
+
+	guest_inject(LF_INJECT_HANG_JOB);
+	submit(&set);
+	usleep(100000);
+	close(set.fd);
+	submit(&other);
+	check_exact(&other);
+	while (resets() == before) {
+		CHECK(now_ms() - start < 2 * (int64_t)timeout_ms);
+		usleep(10000);
+	}
+	submit(&other);
+	check_exact(&other);
+}
+
+int main(void)
+{
+	static const struct ktap_test tests[] = {
+		KTAP_TEST(hang_ends_with_a_timeout),	 KTAP_TEST(innocent_jobs_are_run_again),
+		KTAP_TEST(programming_is_not_run_again), KTAP_TEST(failed_job_says_so),
+		KTAP_TEST(management_survives),		 KTAP_TEST(closing_a_hanging_file),
+	};
+
+	bool reloaded = guest_reload("job_timeout_ms=2000");
+	int status = ktap_run(tests, KTAP_COUNT(tests), 120);
+
+	if (reloaded)
+		guest_reload("");
+	return status;
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The driver comes and goes: module loaded anew, device unbound with files open. What was published stays and costs no
+ * write, what was not is gone.
+ */
+#include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
+#include <linux/sync_file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <xf86drm.h>
+
+#include "tests/guest/accelerator.h"
+#include "tests/guest/ktap.h"
+
+enum { ROWS = 30, COLS = 30, OUTPUT = 2048, CYCLES = 10 };
+
+static void write_word(const char *path, const char *word)
+{
+	int fd = open(path, O_WRONLY);
+
+	CHECK(fd >= 0);
+	CHECK(write(fd, word, strlen(word)) == (ssize_t)strlen(word));
+	close(fd);
+}
+
+static void bind_again(const char *driver, const char *device)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s/bind", driver);
+	write_word(path, device);
+	CHECK_EQUAL(system("chgrp 105 /dev/accel/accel* && chmod 660 /dev/accel/accel*"), 0);
+}
+
+static void module_reloads(void)
+{
+	int8_t weights[ROWS * COLS];
+	float expected[COLS];
+	uint32_t matrix;
+	int fd;
+
+	if (!guest_reload(""))
+		ktap_skip("the driver cannot be unloaded here");
+	fd = guest_open();
+	matrix = guest_matrix(fd, ROWS, COLS, 1, weights);
+	CHECK_OK(guest_matrix_publish(fd, matrix, "test/reload", 0444));
+	CHECK_OK(guest_matrix_create(fd, ROWS, COLS, &matrix));
+	close(fd);
+	for (int i = 0; i < CYCLES; i++) {
+		struct lf_telemetry_block before, after;
+		struct guest_buffer buffer;
+		struct guest_job job;
+		float *x;
+
+		fd = guest_open();
+		before = guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE);
+		close(fd);
+		CHECK(guest_reload(""));
+		fd = guest_open();
+		after = guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE);
+		CHECK_EQUAL(after.cells_written, before.cells_written);
+		CHECK_OK(guest_matrix_open(fd, "test/reload", &matrix));
+		buffer = guest_buffer(fd, 4096);
+		x = buffer.memory;
+		for (int j = 0; j < ROWS; j++)
+			x[j] = (float)(i * j + 1);
+		job = guest_multiply_job(buffer.handle, matrix, ROWS, COLS, OUTPUT);
+		CHECK_EQUAL(guest_job_run(fd, &job), 1);
+		guest_forward(x, weights, ROWS, COLS, expected);
+		CHECK_EQUAL(memcmp(x + OUTPUT / 4, expected, sizeof(expected)), 0);
+		guest_buffer_close(fd, &buffer);
+		close(fd);
+	}
+	fd = guest_open();
+	CHECK_OK(guest_matrix_unlink(fd, "test/reload"));
+	/* Unlinked while nobody had it open: gone from the device, too. */
+	close(fd);
+	CHECK(guest_reload(""));
+	fd = guest_open();
+	CHECK_ERROR(guest_matrix_open(fd, "test/reload", &matrix), ENOENT);
+	CHECK_EQUAL(guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE).tiles_used, 0);
+}
+
+/* A fence may be held by whoever got it, and looked at when the driver has gone. */
+static void fence_outlives_the_driver(void)
+{
+	int8_t weights[ROWS * COLS];
+	int fd = guest_open(), fence;
+	uint32_t matrix = guest_matrix(fd, ROWS, COLS, 4, weights), syncobj = guest_syncobj(fd);
+	struct guest_buffer buffer = guest_buffer(fd, 4096);
+	struct guest_job job = guest_multiply_job(buffer.handle, matrix, ROWS, COLS, OUTPUT);
+	struct sync_file_info info = { 0 };
+
+	guest_job_sync(&job, syncobj, DRM_LF_SYNC_OUT, 0);
+	CHECK_OK(guest_job_submit(fd, &job));
+	CHECK_OK(guest_wait(fd, syncobj, GUEST_WAIT_MS));
+	CHECK_OK(drmSyncobjExportSyncFile(fd, syncobj, &fence));
+	guest_buffer_close(fd, &buffer);
+	close(fd);
+	if (!guest_reload(""))
+		ktap_skip("the driver cannot be unloaded here");
+	CHECK_OK(guest_ioctl(fence, SYNC_IOC_FILE_INFO, &info));
+	CHECK_EQUAL(info.status, 1);
+	close(fence);
+	guest_check_multiply(guest_open(), 5);
+}
+
+/* A file that is open when the device goes can only be closed. */
+static void unbinds_with_files_open(void)
+{
+	char driver[PATH_MAX], device[PATH_MAX], unbind[PATH_MAX + 8];
+	const char *name;
+	int8_t weights[ROWS * COLS];
+	glob_t nodes;
+
+	if (geteuid() != 0)
+		ktap_skip("not root");
+	CHECK_OK(glob("/sys/class/accel/accel*/device", 0, NULL, &nodes));
+	CHECK(realpath(nodes.gl_pathv[0], device));
+	globfree(&nodes);
+	name = strrchr(device, '/') + 1;
+	snprintf(unbind, sizeof(unbind), "%s/driver", device);
+	CHECK(realpath(unbind, driver));
+
+	for (int round = 0; round < CYCLES; round++) {
+		int fd = guest_open();
+		uint32_t matrix = guest_matrix(fd, ROWS, COLS, 3, weights), syncobj;
+		struct guest_buffer buffer = guest_buffer(fd, 4096);
+		struct drm_lf_bo_create create = { .size = 4096 };
+		struct guest_job job;
+
+		syncobj = guest_syncobj(fd);
+		for (int i = 0; i < 100; i++) {
+			job = guest_multiply_job(buffer.handle, matrix, ROWS, COLS, OUTPUT);
+			guest_job_sync(&job, syncobj, DRM_LF_SYNC_OUT, 0);
+			CHECK_OK(guest_job_submit(fd, &job));
+		}
+		snprintf(unbind, sizeof(unbind), "%s/unbind", driver);
+		write_word(unbind, name);
+		CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_BO_CREATE, &create), ENODEV);
+		CHECK_ERROR(guest_job_submit(fd, &job), ENODEV);
+		/* Mapped memory stays. */
+		memset(buffer.memory, round, 4096);
+		if (round % 2)
+			close(fd);
+		bind_again(driver, name);
+		if (!(round % 2))
+			close(fd);
+		CHECK_OK(munmap(buffer.memory, buffer.size));
+		fd = guest_open();
+		guest_check_multiply(fd, (uint64_t)round);
+		close(fd);
+	}
+}
+
+int main(void)
+{
+	static const struct ktap_test tests[] = {
+		KTAP_TEST(module_reloads),
+		KTAP_TEST(fence_outlives_the_driver),
+		KTAP_TEST(unbinds_with_files_open),
+	};
+
+	return ktap_run(tests, KTAP_COUNT(tests), 120);
+}

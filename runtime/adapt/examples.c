@@ -12,7 +12,7 @@ int lf_examples_create(const struct lf_dataset *dataset, const struct lf_tokeniz
 	uint32_t count = (uint32_t)lf_dataset_count(dataset);
 	int ret = 0;
 
-	*examples = (struct lf_examples){0};
+	*examples = (struct lf_examples){ 0 };
 	if (limit && limit < count)
 		count = limit;
 	examples->start = calloc((size_t)count + 1, sizeof(*examples->start));
@@ -42,5 +42,5 @@ void lf_examples_release(struct lf_examples *examples)
 	free(examples->start);
 	free(examples->tokens);
 	free(examples->labels);
-	*examples = (struct lf_examples){0};
+	*examples = (struct lf_examples){ 0 };
 }

@@ -104,7 +104,7 @@ static void forward_piece(void *argument, size_t piece)
 
 static void forward_done(void *state, const struct lf_hook_call *call)
 {
-	struct piece_work work = {state, call, trace_of(state, call)};
+	struct piece_work work = { state, call, trace_of(state, call) };
 
 	for_pieces(&work, forward_piece);
 }
@@ -144,7 +144,7 @@ static void backward_done(void *state, const struct lf_hook_call *call)
 	const struct lora_site *site = &lora->sites[lora->site_of[call->index]];
 	const struct lf_simd_ops *simd = call->simd;
 	size_t rank = lora->options.rank;
-	struct piece_work work = {lora, call, lora->work};
+	struct piece_work work = { lora, call, lora->work };
 	float *z = trace_of(lora, call);
 
 	for_pieces(&work, backward_piece);
@@ -263,12 +263,12 @@ int lf_lora_create(struct lf_encoder *encoder, const struct lf_lora_options *opt
 		return lf_error_set(error, -ENOMEM, "lora: no memory");
 	lora->method.ops = &method_ops;
 	lora->method.encoder = encoder;
-	lora->method.hook = (struct lf_hook){&hook_ops, lora};
+	lora->method.hook = (struct lf_hook){ &hook_ops, lora };
 	lora->method.group_count = GROUPS;
 	lora->method.groups[MATRICES_A] =
-		(struct lf_parameters){.name = "lora_A", .learning_rate = options->rate};
+		(struct lf_parameters){ .name = "lora_A", .learning_rate = options->rate };
 	lora->method.groups[MATRICES_B] =
-		(struct lf_parameters){.name = "lora_B", .learning_rate = options->rate};
+		(struct lf_parameters){ .name = "lora_B", .learning_rate = options->rate };
 	lora->options = *options;
 	lora->scale = (float)(options->alpha / options->rank);
 	lora->lane_tokens = encoder_lane_tokens(encoder);
@@ -302,11 +302,11 @@ int lf_lora_write(const struct lf_method *method, const char *directory, const c
 {
 	const struct lora *lora = lora_of(method);
 	const char *targets[LF_TARGETS];
-	struct lf_adapter_description description = {.base_model = base_model,
-						     .target_modules = targets,
-						     .rank = lora->options.rank,
-						     .alpha = (float)lora->options.alpha,
-						     .dtype = LF_DTYPE_F16};
+	struct lf_adapter_description description = { .base_model = base_model,
+						      .target_modules = targets,
+						      .rank = lora->options.rank,
+						      .alpha = (float)lora->options.alpha,
+						      .dtype = LF_DTYPE_F16 };
 	struct lf_adapter_layer *layers;
 	char(*paths)[LF_LINEAR_PATH_BYTES];
 	int ret;

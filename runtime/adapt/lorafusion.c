@@ -90,22 +90,22 @@ static void forward(void *state, struct lf_job *job, const struct lf_hook_call *
 		&fusion->traces[call->lane * fusion->pool->site_count + number];
 	uint32_t width = fusion->pool->modules * fusion->pool->rank;
 	uint32_t outputs = call->linear->outputs;
-	struct lf_view none = {0};
+	struct lf_view none = { 0 };
 	struct lf_view h = slot(job, call->tokens, outputs), z = slot(job, call->tokens, width);
-	struct lf_fuse fuse = {.flags = fuse_flags(fusion),
-			       .count = call->tokens,
-			       .width = width,
-			       .rank = fusion->pool->rank,
-			       .input = z,
-			       .output = z,
-			       .scale = site->coefficients};
-	struct lf_fuse magnitude = {.flags = LF_FUSE_AFFINE,
-				    .count = call->tokens,
-				    .width = outputs,
-				    .input = h,
-				    .output = call->y,
-				    .scale = site->factor,
-				    .bias = call->linear->bias};
+	struct lf_fuse fuse = { .flags = fuse_flags(fusion),
+				.count = call->tokens,
+				.width = width,
+				.rank = fusion->pool->rank,
+				.input = z,
+				.output = z,
+				.scale = site->coefficients };
+	struct lf_fuse magnitude = { .flags = LF_FUSE_AFFINE,
+				     .count = call->tokens,
+				     .width = outputs,
+				     .input = h,
+				     .output = call->y,
+				     .scale = site->factor,
+				     .bias = call->linear->bias };
 
 	lf_linear_forward(call->linear, job, call->tokens, call->x, h, none, 0);
 	lf_linear_forward(&site->pool->a, job, call->tokens, call->x, z, none, 0);
@@ -134,19 +134,19 @@ static void backward(void *state, struct lf_job *job, const struct lf_hook_call 
 	uint32_t width = fusion->pool->modules * fusion->pool->rank;
 	uint32_t outputs = call->linear->outputs;
 	struct lf_view g = slot(job, call->tokens, outputs), v = slot(job, call->tokens, width);
-	struct lf_fuse magnitude = {.flags = LF_FUSE_AFFINE,
-				    .count = call->tokens,
-				    .width = outputs,
-				    .input = call->dy,
-				    .output = g,
-				    .scale = site->factor};
-	struct lf_fuse fuse = {.flags = fuse_flags(fusion),
-			       .count = call->tokens,
-			       .width = width,
-			       .rank = fusion->pool->rank,
-			       .input = v,
-			       .output = v,
-			       .scale = site->coefficients};
+	struct lf_fuse magnitude = { .flags = LF_FUSE_AFFINE,
+				     .count = call->tokens,
+				     .width = outputs,
+				     .input = call->dy,
+				     .output = g,
+				     .scale = site->factor };
+	struct lf_fuse fuse = { .flags = fuse_flags(fusion),
+				.count = call->tokens,
+				.width = width,
+				.rank = fusion->pool->rank,
+				.input = v,
+				.output = v,
+				.scale = site->coefficients };
 
 	lf_job_fuse(job, &magnitude);
 	lf_linear_backward(&site->pool->b, job, call->tokens, g, v, 0);
@@ -169,7 +169,7 @@ static void product_gradient(const struct fusion *fusion, const struct lf_hook_c
 
 	for (uint32_t first = 0; first < call->tokens; first += PIECE) {
 		uint32_t tokens = call->tokens - first < PIECE ? call->tokens - first : PIECE;
-		struct lf_group_shape shape = {tokens, fusion->pool->modules, rank};
+		struct lf_group_shape shape = { tokens, fusion->pool->modules, rank };
 		struct lf_rows z_piece = lf_rows_of(z.data + first * z.stride, z.stride);
 		struct lf_rows v_piece = lf_rows_of(v.data + first * v.stride, v.stride);
 
@@ -192,7 +192,7 @@ static void backward_done(void *state, const struct lf_hook_call *call)
 	const struct lf_parameters *groups = fusion->method.groups;
 	uint32_t modules = fusion->pool->modules, rank = fusion->pool->rank;
 	size_t outputs = call->linear->outputs, width = (size_t)modules * rank;
-	struct lf_group_shape shape = {call->tokens, modules, rank};
+	struct lf_group_shape shape = { call->tokens, modules, rank };
 	struct lf_rows z = lf_rows_of(view_data(trace->z), width);
 	struct lf_rows v = lf_rows_of(view_data(trace->v), width);
 	float *gradient = groups[COEFFICIENTS].gradients + site->block * modules;
@@ -269,13 +269,13 @@ static int start(struct lf_method *method, uint64_t seed, struct lf_error *error
 
 	lf_random_seed(&random, seed);
 	for (size_t at = 0; at < coefficients->count; at++)
-		coefficients->values[at] =
-			lf_random_uniform(&random, number_root((float)bound));
+		coefficients->values[at] = lf_random_uniform(&random, number_root((float)bound));
 	ret = evaluate_norms(fusion, error);
 	if (!ret)
 		memcpy(method->groups[MAGNITUDES].values, fusion->norms,
 		       method->groups[MAGNITUDES].count * sizeof(float));
-	fusion->norms_known = true;
+	/* A caller may still put other parameters in their place. */
+	fusion->norms_known = false;
 	return ret;
 }
 
@@ -308,10 +308,10 @@ static int prepare(struct lf_method *method, struct lf_error *error)
 
 static uint32_t derived(const struct lf_method *method, struct lf_checkpoint_tensor *tensors)
 {
-	*tensors = (struct lf_checkpoint_tensor){.name = "norms",
-						 .rank = 1,
-						 .shape = {method->groups[MAGNITUDES].count},
-						 .values = fusion_of(method)->norms};
+	*tensors = (struct lf_checkpoint_tensor){ .name = "norms",
+						  .rank = 1,
+						  .shape = { method->groups[MAGNITUDES].count },
+						  .values = fusion_of(method)->norms };
 	return 1;
 }
 
@@ -420,11 +420,11 @@ static int make_sites(struct fusion *fusion, struct lf_error *error)
 
 void lf_lorafusion_defaults(struct lf_lorafusion_options *options)
 {
-	*options = (struct lf_lorafusion_options){.merge = LF_MERGE_SUM,
-						  .coefficient_rate = 0.02,
-						  .coefficient_decay = 1e-5,
-						  .coefficient_l1 = 0.0005,
-						  .magnitude_rate = 0.005};
+	*options = (struct lf_lorafusion_options){ .merge = LF_MERGE_SUM,
+						   .coefficient_rate = 0.02,
+						   .coefficient_decay = 1e-5,
+						   .coefficient_l1 = 0.0005,
+						   .magnitude_rate = 0.005 };
 }
 
 int lf_lorafusion_create(struct lf_encoder *encoder, struct lf_pool *pool,
@@ -440,16 +440,18 @@ int lf_lorafusion_create(struct lf_encoder *encoder, struct lf_pool *pool,
 		return lf_error_set(error, -ENOMEM, "lorafusion: no memory");
 	fusion->method.ops = &method_ops;
 	fusion->method.encoder = encoder;
-	fusion->method.hook = (struct lf_hook){&hook_ops, fusion};
+	fusion->method.hook = (struct lf_hook){ &hook_ops, fusion };
 	fusion->method.group_count = GROUPS;
-	fusion->method.groups[COEFFICIENTS] = (struct lf_parameters){
-		.name = "coefficients",
-		.count = (size_t)encoder->config.num_hidden_layers * pool->modules,
-		.learning_rate = options->coefficient_rate,
-		.weight_decay = options->coefficient_decay,
-		.l1 = options->coefficient_l1};
-	fusion->method.groups[MAGNITUDES] = (struct lf_parameters){
-		.name = "magnitudes", .learning_rate = options->magnitude_rate};
+	fusion->method.groups[COEFFICIENTS] =
+		(struct lf_parameters){ .name = "coefficients",
+					.count = (size_t)encoder->config.num_hidden_layers *
+						 pool->modules,
+					.learning_rate = options->coefficient_rate,
+					.weight_decay = options->coefficient_decay,
+					.l1 = options->coefficient_l1 };
+	fusion->method.groups[MAGNITUDES] =
+		(struct lf_parameters){ .name = "magnitudes",
+					.learning_rate = options->magnitude_rate };
 	fusion->pool = pool;
 	fusion->merge = options->merge;
 	fusion->sites = calloc(pool->site_count, sizeof(*fusion->sites));

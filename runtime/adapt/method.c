@@ -87,7 +87,7 @@ uint32_t lf_method_tensors(const struct lf_method *method, struct lf_checkpoint_
 		tensors[group] = (struct lf_checkpoint_tensor){
 			.name = method->groups[group].name,
 			.rank = 1,
-			.shape = {method->groups[group].count},
+			.shape = { method->groups[group].count },
 			.values = method->groups[group].values,
 		};
 	if (!method->ops->derived)

@@ -100,7 +100,7 @@ int lf_norms_create(struct lf_norms **norms, const struct lf_pool_site *site, co
 {
 	size_t width = (size_t)modules * rank;
 	struct lf_norms *n = calloc(1, sizeof(*n));
-	struct create_work work = {.norms = n, .site = site, .weight = weight};
+	struct create_work work = { .norms = n, .site = site, .weight = weight };
 
 	if (!n)
 		return lf_error_set(error, -ENOMEM, "no memory for row norms");
@@ -180,7 +180,7 @@ static void product_row(void *argument, size_t row)
 	const struct lf_norms *norms = work->norms;
 	const struct lf_simd_ops *simd = norms->simd;
 	size_t rank = norms->rank, width = norms->modules * rank;
-	struct lf_group_shape shape = {1, norms->modules, rank};
+	struct lf_group_shape shape = { 1, norms->modules, rank };
 	float b[LF_ADAPTER_MAX_RANK], aw[LF_ADAPTER_MAX_RANK], image[LF_ADAPTER_MAX_RANK];
 
 	simd->group_sum(lf_rows_out_of(b, rank), lf_rows_of(norms->b + row * width, width),
@@ -195,8 +195,9 @@ static void product_row(void *argument, size_t row)
 
 static void evaluate_sum(const struct lf_norms *norms, const float *coefficients, float *values)
 {
-	struct evaluate_work work = {
-		.norms = norms, .coefficients = coefficients, .values = values};
+	struct evaluate_work work = { .norms = norms,
+				      .coefficients = coefficients,
+				      .values = values };
 	float *weights = norms->weights;
 
 	for (uint32_t i = 0; i < norms->modules; i++)
@@ -212,8 +213,9 @@ static void evaluate_sum(const struct lf_norms *norms, const float *coefficients
 static void evaluate_product(const struct lf_norms *norms, const float *coefficients, float *values)
 {
 	size_t rank = norms->rank, width = norms->modules * rank;
-	struct evaluate_work work = {
-		.norms = norms, .coefficients = coefficients, .values = values};
+	struct evaluate_work work = { .norms = norms,
+				      .coefficients = coefficients,
+				      .values = values };
 
 	/* sum_ij c_i c_j G_ij */
 	memset(norms->fused, 0, rank * rank * sizeof(*norms->fused));

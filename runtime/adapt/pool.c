@@ -112,7 +112,7 @@ static int read_modules(struct module_set *set, const struct lf_bert_config *con
 	struct lf_adapter_slot *slots = calloc(linears, sizeof(*slots));
 	int ret = 0;
 
-	*set = (struct module_set){0};
+	*set = (struct module_set){ 0 };
 	set->adapters = calloc(modules->count, sizeof(*set->adapters));
 	if (!paths || !slots || !set->adapters)
 		ret = lf_error_set(error, -ENOMEM, "no memory for %u modules", modules->count);

@@ -60,7 +60,7 @@ int lf_pool_modules_find(const char *directory, uint32_t count, uint64_t seed,
 	int found = scandir(directory, &entries, visible, by_name);
 	int ret = 0;
 
-	*modules = (struct lf_pool_modules){0};
+	*modules = (struct lf_pool_modules){ 0 };
 	if (found < 0)
 		return lf_error_set(error, -errno, "pool %s: %s", directory, strerror(errno));
 	modules->directories = calloc((size_t)found + 1, sizeof(*modules->directories));
@@ -98,5 +98,5 @@ void lf_pool_modules_release(struct lf_pool_modules *modules)
 	for (uint32_t at = 0; at < modules->count; at++)
 		free(modules->directories[at]);
 	free(modules->directories);
-	*modules = (struct lf_pool_modules){0};
+	*modules = (struct lf_pool_modules){ 0 };
 }

@@ -20,8 +20,8 @@ int lf_predict(struct lf_encoder *encoder, struct lf_head *head, const struct lf
 		return lf_error_set(error, -ENOMEM, "no memory for %u embeddings", batch);
 	for (uint32_t first = 0; !ret && first < examples->count; first += batch) {
 		uint32_t rest = examples->count - first;
-		struct lf_batch sentences = {rest < batch ? rest : batch, examples->start + first,
-					     examples->tokens};
+		struct lf_batch sentences = { rest < batch ? rest : batch, examples->start + first,
+					      examples->tokens };
 
 		ret = lf_encoder_forward(encoder, &sentences, embeddings, error);
 		if (ret) {

@@ -8,6 +8,8 @@
 #include "runtime/adapt/random.h"
 
 #define RESAMPLES 10000
+/* Resamples beyond each end of a 95 % interval. */
+#define TAIL	  (RESAMPLES / 40)
 
 double lf_accuracy(const uint32_t *predictions, const uint32_t *labels, uint32_t count)
 {
@@ -84,8 +86,8 @@ int lf_accuracy_difference(const uint32_t *a, const uint32_t *b, const uint32_t 
 		}
 	}
 	qsort(differences, RESAMPLES, sizeof(*differences), by_value);
-	*low = (double)differences[RESAMPLES / 40] / count;
-	*high = (double)differences[RESAMPLES - 1 - RESAMPLES / 40] / count;
+	*low = (double)differences[TAIL] / count;
+	*high = (double)differences[RESAMPLES - 1 - TAIL] / count;
 	free(differences);
 	return 0;
 }

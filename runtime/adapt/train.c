@@ -147,7 +147,7 @@ static struct lf_batch gather(struct trainer *trainer, uint32_t first, uint32_t 
 		trainer->start[at + 1] = trainer->start[at] + tokens;
 		trainer->labels[at] = examples->labels[example];
 	}
-	return (struct lf_batch){count, trainer->start, trainer->tokens};
+	return (struct lf_batch){ count, trainer->start, trainer->tokens };
 }
 
 static void optimise(struct trainer *trainer)
@@ -203,21 +203,21 @@ static uint32_t collect_tensors(const struct trainer *trainer, struct lf_checkpo
 {
 	uint32_t head_groups, count = 0;
 	const struct lf_parameters *head = lf_head_parameters(trainer->head, &head_groups);
-	const float *moments[] = {trainer->first_moments, trainer->second_moments};
-	const char *const names[] = {"adam.first_moments", "adam.second_moments"};
+	const float *moments[] = { trainer->first_moments, trainer->second_moments };
+	const char *const names[] = { "adam.first_moments", "adam.second_moments" };
 
 	if (trainer->method)
 		count = lf_method_tensors(trainer->method, tensors);
 	for (uint32_t group = 0; group < head_groups; group++)
-		tensors[count++] = (struct lf_checkpoint_tensor){.name = head[group].name,
-								 .rank = 1,
-								 .shape = {head[group].count},
-								 .values = head[group].values};
+		tensors[count++] = (struct lf_checkpoint_tensor){ .name = head[group].name,
+								  .rank = 1,
+								  .shape = { head[group].count },
+								  .values = head[group].values };
 	for (uint32_t at = 0; trainer->first_moments && at < 2; at++)
 		tensors[count++] = (struct lf_checkpoint_tensor){
 			.name = names[at],
 			.rank = 1,
-			.shape = {parameter_count(trainer)},
+			.shape = { parameter_count(trainer) },
 			.values = moments[at],
 		};
 	return count;
@@ -227,10 +227,9 @@ static int save(const struct trainer *trainer, const char *path, const char *con
 		struct lf_error *error)
 {
 	struct lf_checkpoint_tensor tensors[LF_METHOD_TENSORS + 4];
-	struct lf_checkpoint_state state = {.step = trainer->step,
-					    .config = config,
-					    .random_word_count = 0,
-					    .tensors = tensors};
+	struct lf_checkpoint_state state = {
+		.step = trainer->step, .config = config, .random_word_count = 0, .tensors = tensors
+	};
 
 	state.tensor_count = collect_tensors(trainer, tensors);
 	return lf_checkpoint_save(path, &state, error);
@@ -295,7 +294,7 @@ static int run_steps(struct trainer *trainer, struct lf_error *error)
 	const struct lf_train_options *options = trainer->options;
 	uint32_t count = trainer->examples->count;
 	uint64_t epoch_steps = (count + options->batch - 1) / options->batch;
-	struct lf_train_state state = {.steps = epoch_steps * options->epochs};
+	struct lf_train_state state = { .steps = epoch_steps * options->epochs };
 	uint64_t epoch = UINT64_MAX;
 	int ret = 0;
 
@@ -328,11 +327,11 @@ int lf_train(struct lf_method *method, struct lf_encoder *encoder, struct lf_hea
 	     const struct lf_examples *examples, const struct lf_train_options *options,
 	     struct lf_error *error)
 {
-	struct trainer trainer = {.method = method,
-				  .encoder = encoder,
-				  .head = head,
-				  .examples = examples,
-				  .options = options};
+	struct trainer trainer = { .method = method,
+				   .encoder = encoder,
+				   .head = head,
+				   .examples = examples,
+				   .options = options };
 	int ret;
 
 	ret = trainer_create(&trainer, error);
@@ -351,8 +350,8 @@ int lf_train(struct lf_method *method, struct lf_encoder *encoder, struct lf_hea
 int lf_adaptation_save(const char *path, const struct lf_method *method, const struct lf_head *head,
 		       const char *config, struct lf_error *error)
 {
-	struct trainer trainer = {.method = (struct lf_method *)method,
-				  .head = (struct lf_head *)head};
+	struct trainer trainer = { .method = (struct lf_method *)method,
+				   .head = (struct lf_head *)head };
 
 	return save(&trainer, path, config, error);
 }
@@ -360,7 +359,7 @@ int lf_adaptation_save(const char *path, const struct lf_method *method, const s
 int lf_adaptation_load(const struct lf_checkpoint *checkpoint, struct lf_method *method,
 		       struct lf_head *head, struct lf_error *error)
 {
-	struct trainer trainer = {.method = method, .head = head};
+	struct trainer trainer = { .method = method, .head = head };
 
 	return load(&trainer, checkpoint, error);
 }

@@ -59,7 +59,7 @@ int lf_trainable_count(const struct lf_model_config *config, uint32_t modules, u
 {
 	int ret;
 
-	*count = (struct lf_trainable){0};
+	*count = (struct lf_trainable){ 0 };
 	if (!modules || modules > LF_POOL_MODULES)
 		return lf_error_set(error, -EINVAL, "modules %u: 1 to %u", modules,
 				    LF_POOL_MODULES);

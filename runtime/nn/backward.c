@@ -108,7 +108,7 @@ static int submit_group(struct lf_encoder *encoder, struct lf_lane *lane, uint32
 			struct lf_error *error)
 {
 	uint32_t first = group / LF_GROUPS * LF_BLOCK_LINEARS;
-	struct lf_view dx = {0}, slot = {0};
+	struct lf_view dx = { 0 }, slot = { 0 };
 	uint32_t inputs = 0;
 
 	lf_job_begin(lane->job, encoder->job_number++);
@@ -161,11 +161,10 @@ static int backward_stage(struct lf_encoder *encoder, struct lf_lane *lane, uint
 {
 	uint32_t groups = encoder->config.num_hidden_layers * LF_GROUPS;
 	uint32_t group = groups - 1 - stage;
-	struct lf_row_work rows = {.encoder = encoder, .lane = lane, .block = group / LF_GROUPS};
-	struct lf_head_work heads = {.encoder = encoder,
-				     .lane = lane,
-				     .block = group / LF_GROUPS,
-				     .body = attention_head};
+	struct lf_row_work rows = { .encoder = encoder, .lane = lane, .block = group / LF_GROUPS };
+	struct lf_head_work heads = {
+		.encoder = encoder, .lane = lane, .block = group / LF_GROUPS, .body = attention_head
+	};
 	int ret;
 
 	if (stage) {

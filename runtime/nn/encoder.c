@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Opening, attaching and closing an encoder, and how its host work is divided; see encoder.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,16 +33,17 @@ int lf_encoder_open(struct lf_device *device, const struct lf_encoder_options *o
 	size_t hidden;
 	int ret;
 
-	if (strlen(options->directory) >= sizeof(e->directory) ||
-	    strlen(options->name) >= sizeof(e->name))
-		return lf_error_set(error, -EINVAL, "model directory or name is too long");
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return lf_error_set(error, -ENOMEM, "no memory for an encoder");
+	if ((size_t)snprintf(e->directory, sizeof(e->directory), "%s", options->directory) >=
+		    sizeof(e->directory) ||
+	    (size_t)snprintf(e->name, sizeof(e->name), "%s", options->name) >= sizeof(e->name)) {
+		ret = lf_error_set(error, -EINVAL, "model directory or name is too long");
+		goto fail;
+	}
 	e->device = device;
 	e->options = *options;
-	strcpy(e->directory, options->directory);
-	strcpy(e->name, options->name);
 	for (uint32_t lane = 0; lane < LF_ENCODER_LANES; lane++)
 		e->lanes[lane].number = lane;
 	ret = lf_simd_ops_choose(options->simd, &e->simd, error);
@@ -124,15 +126,15 @@ static uint32_t kept_regions(const struct lf_encoder *encoder)
 int lf_encoder_attach(struct lf_encoder *encoder, const struct lf_hook *hook, bool training,
 		      struct lf_error *error)
 {
-	struct lf_lane_plan plan = {.config = &encoder->config,
-				    .tokens = encoder_lane_tokens(encoder),
-				    .sequence_tokens = encoder->options.sequence_tokens,
-				    .training = training};
+	struct lf_lane_plan plan = { .config = &encoder->config,
+				     .tokens = encoder_lane_tokens(encoder),
+				     .sequence_tokens = encoder->options.sequence_tokens,
+				     .training = training };
 	int ret = 0;
 
 	for (uint32_t lane = 0; lane < LF_ENCODER_LANES; lane++)
 		lf_lane_release(&encoder->lanes[lane]);
-	encoder->hook = hook ? *hook : (struct lf_hook){0};
+	encoder->hook = hook ? *hook : (struct lf_hook){ 0 };
 	encoder->training = training;
 	encoder->lowest_group = UINT32_MAX;
 	for (uint32_t index = 0; index < lf_bert_linears(&encoder->config); index++)
@@ -154,15 +156,17 @@ struct lf_hook_call encoder_call(const struct lf_encoder *encoder, const struct 
 	static const struct {
 		enum lf_region x, y, dy, dx;
 	} places[LF_BLOCK_LINEARS] = {
-		[LF_LINEAR_QUERY] = {LF_REGION_X, LF_REGION_QUERY, LF_REGION_DQUERY, LF_REGION_DX},
-		[LF_LINEAR_KEY] = {LF_REGION_X, LF_REGION_KEY, LF_REGION_DKEY, LF_REGION_DX},
-		[LF_LINEAR_VALUE] = {LF_REGION_X, LF_REGION_VALUE, LF_REGION_DVALUE, LF_REGION_DX},
-		[LF_LINEAR_ATTENTION_OUTPUT] = {LF_REGION_CONTEXT, LF_REGION_ATTENTION,
-						LF_REGION_DATTENTION, LF_REGION_DCONTEXT},
-		[LF_LINEAR_INTERMEDIATE] = {LF_REGION_HIDDEN, LF_REGION_INNER, LF_REGION_DINNER,
-					    LF_REGION_DHIDDEN},
-		[LF_LINEAR_OUTPUT] = {LF_REGION_ACTIVATED, LF_REGION_OUTPUT, LF_REGION_DOUTPUT,
-				      LF_REGION_DACTIVATED},
+		[LF_LINEAR_QUERY] = { LF_REGION_X, LF_REGION_QUERY, LF_REGION_DQUERY,
+				      LF_REGION_DX },
+		[LF_LINEAR_KEY] = { LF_REGION_X, LF_REGION_KEY, LF_REGION_DKEY, LF_REGION_DX },
+		[LF_LINEAR_VALUE] = { LF_REGION_X, LF_REGION_VALUE, LF_REGION_DVALUE,
+				      LF_REGION_DX },
+		[LF_LINEAR_ATTENTION_OUTPUT] = { LF_REGION_CONTEXT, LF_REGION_ATTENTION,
+						 LF_REGION_DATTENTION, LF_REGION_DCONTEXT },
+		[LF_LINEAR_INTERMEDIATE] = { LF_REGION_HIDDEN, LF_REGION_INNER, LF_REGION_DINNER,
+					     LF_REGION_DHIDDEN },
+		[LF_LINEAR_OUTPUT] = { LF_REGION_ACTIVATED, LF_REGION_OUTPUT, LF_REGION_DOUTPUT,
+				       LF_REGION_DACTIVATED },
 	};
 	uint32_t block = index / LF_BLOCK_LINEARS;
 	enum lf_block_linear kind = index % LF_BLOCK_LINEARS;

@@ -162,9 +162,10 @@ static int forward_stage(struct lf_encoder *encoder, struct lf_lane *lane, uint3
 			 struct lf_error *error)
 {
 	uint32_t block = stage / LF_GROUPS;
-	struct lf_row_work rows = {.encoder = encoder, .lane = lane, .block = block};
+	struct lf_row_work rows = { .encoder = encoder, .lane = lane, .block = block };
 	struct lf_head_work heads = {
-		.encoder = encoder, .lane = lane, .block = block, .body = attention_head};
+		.encoder = encoder, .lane = lane, .block = block, .body = attention_head
+	};
 	int ret;
 
 	if (stage) {

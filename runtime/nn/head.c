@@ -62,8 +62,8 @@ static int embed_label(struct lf_encoder *encoder, const struct lf_tokenizer *to
 				 ? encoder->options.sequence_tokens
 				 : LABEL_TOKENS;
 	uint32_t ids[LABEL_TOKENS];
-	uint32_t start[2] = {0};
-	struct lf_batch batch = {.sequences = 1, .start = start, .tokens = ids};
+	uint32_t start[2] = { 0 };
+	struct lf_batch batch = { .sequences = 1, .start = start, .tokens = ids };
 	size_t count;
 	int ret;
 
@@ -110,16 +110,16 @@ int lf_head_linear(struct lf_encoder *encoder, uint32_t classes, double rate, st
 	if (ret)
 		return ret;
 	h->alpha = 1.0f;
-	h->groups[WEIGHT] = (struct lf_parameters){.name = "head.weight",
-						   .values = h->weight,
-						   .gradients = h->weight_gradient,
-						   .count = (size_t)classes * h->width,
-						   .learning_rate = rate};
-	h->groups[BIAS] = (struct lf_parameters){.name = "head.bias",
-						 .values = h->bias,
-						 .gradients = h->bias_gradient,
-						 .count = classes,
-						 .learning_rate = rate};
+	h->groups[WEIGHT] = (struct lf_parameters){ .name = "head.weight",
+						    .values = h->weight,
+						    .gradients = h->weight_gradient,
+						    .count = (size_t)classes * h->width,
+						    .learning_rate = rate };
+	h->groups[BIAS] = (struct lf_parameters){ .name = "head.bias",
+						  .values = h->bias,
+						  .gradients = h->bias_gradient,
+						  .count = classes,
+						  .learning_rate = rate };
 	*head = h;
 	return 0;
 }

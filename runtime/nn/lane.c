@@ -80,7 +80,7 @@ void lf_lane_release(struct lf_lane *lane)
 	lf_job_destroy(lane->job);
 	lf_buffer_destroy(lane->buffer);
 	free(lane->host);
-	*lane = (struct lf_lane){.number = lane->number};
+	*lane = (struct lf_lane){ .number = lane->number };
 }
 
 struct lf_view lf_lane_view(const struct lf_lane *lane, enum lf_region region, uint32_t block)

@@ -16,7 +16,7 @@ uint32_t lf_device_weight_format(const struct lf_device *device)
 static int weight_quantise(struct lf_weight *weight, const float *values,
 			   const struct lf_simd_ops *simd)
 {
-	struct lf_rows rows = {values, weight->rows};
+	struct lf_rows rows = { values, weight->rows };
 	int8_t *cells = weight->cells;
 	int8_t *steps;
 	int ret;
@@ -40,7 +40,7 @@ int lf_weight_create(struct lf_weight *weight, const float *values, uint32_t out
 	size_t element_bytes = format == LF_FORMAT_INT8 ? sizeof(int8_t) : sizeof(float);
 	int ret = 0;
 
-	*weight = (struct lf_weight){.rows = inputs, .cols = outputs, .format = format};
+	*weight = (struct lf_weight){ .rows = inputs, .cols = outputs, .format = format };
 	weight->cells = calloc((size_t)inputs * outputs, element_bytes);
 	weight->scale = calloc(outputs, sizeof(*weight->scale));
 	if (!weight->cells || !weight->scale) {
@@ -78,7 +78,7 @@ void lf_weight_release(struct lf_weight *weight)
 {
 	free(weight->cells);
 	free(weight->scale);
-	*weight = (struct lf_weight){0};
+	*weight = (struct lf_weight){ 0 };
 }
 
 void lf_weight_values(const struct lf_weight *weight, float *values)
@@ -120,7 +120,7 @@ int lf_linear_open(struct lf_linear *linear, struct lf_device *device, const cha
 	struct lf_matrix_info info;
 	int ret;
 
-	*linear = (struct lf_linear){.inputs = inputs, .outputs = outputs};
+	*linear = (struct lf_linear){ .inputs = inputs, .outputs = outputs };
 	ret = lf_matrix_open(device, name, &linear->matrix, error);
 	if (ret)
 		return ret;
@@ -136,19 +136,19 @@ int lf_linear_open(struct lf_linear *linear, struct lf_device *device, const cha
 void lf_linear_close(struct lf_linear *linear)
 {
 	lf_matrix_close(linear->matrix);
-	*linear = (struct lf_linear){0};
+	*linear = (struct lf_linear){ 0 };
 }
 
 void lf_linear_forward(const struct lf_linear *linear, struct lf_job *job, uint32_t count,
 		       struct lf_view x, struct lf_view y, struct lf_view bias, uint16_t flags)
 {
-	struct lf_mvm mvm = {.matrix = linear->matrix,
-			     .flags = flags,
-			     .count = count,
-			     .input = x,
-			     .output = y,
-			     .scale = linear->scale,
-			     .bias = bias};
+	struct lf_mvm mvm = { .matrix = linear->matrix,
+			      .flags = flags,
+			      .count = count,
+			      .input = x,
+			      .output = y,
+			      .scale = linear->scale,
+			      .bias = bias };
 
 	lf_job_mvm(job, &mvm);
 }
@@ -156,12 +156,12 @@ void lf_linear_forward(const struct lf_linear *linear, struct lf_job *job, uint3
 void lf_linear_backward(const struct lf_linear *linear, struct lf_job *job, uint32_t count,
 			struct lf_view dy, struct lf_view dx, uint16_t flags)
 {
-	struct lf_mvm mvm = {.matrix = linear->matrix,
-			     .flags = flags | LF_MVM_TRANSPOSE,
-			     .count = count,
-			     .input = dy,
-			     .output = dx,
-			     .scale = linear->scale};
+	struct lf_mvm mvm = { .matrix = linear->matrix,
+			      .flags = flags | LF_MVM_TRANSPOSE,
+			      .count = count,
+			      .input = dy,
+			      .output = dx,
+			      .scale = linear->scale };
 
 	lf_job_mvm(job, &mvm);
 }
@@ -169,11 +169,9 @@ void lf_linear_backward(const struct lf_linear *linear, struct lf_job *job, uint
 void lf_job_copy(struct lf_job *job, uint32_t count, uint32_t width, struct lf_view from,
 		 struct lf_view to)
 {
-	struct lf_fuse fuse = {.flags = LF_FUSE_AFFINE,
-			       .count = count,
-			       .width = width,
-			       .input = from,
-			       .output = to};
+	struct lf_fuse fuse = {
+		.flags = LF_FUSE_AFFINE, .count = count, .width = width, .input = from, .output = to
+	};
 
 	lf_job_fuse(job, &fuse);
 }

@@ -97,12 +97,12 @@ void lf_job_copy(struct lf_job *job, uint32_t count, uint32_t width, struct lf_v
 
 static inline struct lf_rows lf_rows_of(const float *data, size_t stride)
 {
-	return (struct lf_rows){data, stride};
+	return (struct lf_rows){ data, stride };
 }
 
 static inline struct lf_rows_out lf_rows_out_of(float *data, size_t stride)
 {
-	return (struct lf_rows_out){data, stride};
+	return (struct lf_rows_out){ data, stride };
 }
 
 #endif

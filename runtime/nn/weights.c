@@ -52,7 +52,7 @@ int lf_linear_read(const struct lf_safetensors *file, const struct lf_bert_confi
 	lf_linear_shape(config, index, &inputs, &outputs);
 	lf_linear_path(index, path);
 	snprintf(tensor, sizeof(tensor), "%s.weight", path);
-	return lf_safetensors_read_f32(file, tensor, 2, (uint64_t[]){outputs, inputs}, values,
+	return lf_safetensors_read_f32(file, tensor, 2, (uint64_t[]){ outputs, inputs }, values,
 				       error);
 }
 
@@ -146,7 +146,7 @@ int lf_encoder_deploy(struct lf_device *device, const char *directory, const cha
 static int take(const struct lf_safetensors *file, const char *tensor, uint64_t rows,
 		uint64_t columns, float **cursor, const float **where, struct lf_error *error)
 {
-	uint64_t shape[2] = {rows ? rows : columns, columns};
+	uint64_t shape[2] = { rows ? rows : columns, columns };
 	int ret;
 
 	ret = lf_safetensors_read_f32(file, tensor, rows ? 2 : 1, shape, *cursor, error);
@@ -251,7 +251,7 @@ static int load_linear(struct lf_encoder *encoder, const struct lf_safetensors *
 		return ret;
 	lf_linear_path(index, path);
 	snprintf(tensor, sizeof(tensor), "%s.bias", path);
-	ret = lf_safetensors_read_f32(file, tensor, 1, (uint64_t[]){outputs}, scale + outputs,
+	ret = lf_safetensors_read_f32(file, tensor, 1, (uint64_t[]){ outputs }, scale + outputs,
 				      error);
 	if (!ret)
 		ret = lf_linear_read(file, &encoder->config, index, values, error);

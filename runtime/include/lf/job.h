@@ -35,12 +35,12 @@ struct lf_view {
 static inline struct lf_view lf_view_buffer(struct lf_buffer *buffer, uint64_t offset,
 					    uint32_t stride)
 {
-	return (struct lf_view){LF_VIEW_BUFFER, stride, offset, buffer};
+	return (struct lf_view){ LF_VIEW_BUFFER, stride, offset, buffer };
 }
 
 static inline struct lf_view lf_view_scratch(uint64_t offset, uint32_t stride)
 {
-	return (struct lf_view){LF_VIEW_SCRATCH, stride, offset, NULL};
+	return (struct lf_view){ LF_VIEW_SCRATCH, stride, offset, NULL };
 }
 
 /**
@@ -155,6 +155,8 @@ uint32_t lf_job_commands(const struct lf_job *job);
 
 /**
  * lf_job_submit() - queue the job; does not wait for it
+ * @job: with at least one command, not in flight
+ * @error: reason on failure
  *
  * Jobs of a device that touch the same buffer or matrix, one of them writing it, run in the order of submission.
  *

@@ -29,6 +29,11 @@ int lf_matrix_create(struct lf_device *device, uint32_t rows, uint32_t cols, uin
 
 /**
  * lf_matrix_open() - open a published matrix
+ * @device: the device
+ * @name: as published
+ * @matrix: receives the matrix; close with lf_matrix_close()
+ * @error: reason on failure
+ *
  * Return: 0, -ENOENT (no such name), -EACCES (its mode), -ENOMEM.
  */
 int lf_matrix_open(struct lf_device *device, const char *name, struct lf_matrix **matrix,

@@ -15,6 +15,10 @@ uint32_t lf_majority(const uint32_t *labels, uint32_t count, uint32_t classes);
 
 /**
  * lf_macro_f1() - mean over the classes of the harmonic mean of precision and recall
+ * @predictions: [@count]
+ * @labels: [@count]
+ * @count: items
+ * @classes: number of classes
  *
  * A class that is neither predicted nor there counts as 0, as in scikit-learn's f1_score(zero_division=0).
  */

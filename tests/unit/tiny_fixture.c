@@ -133,6 +133,18 @@ double tiny_step(struct tiny *tiny, struct lf_method *method, float *embeddings)
 	return (double)loss / tiny->batch.sequences;
 }
 
+double tiny_along(struct tiny *tiny, struct lf_method *method, const float *direction)
+{
+	float embeddings[TINY_EXAMPLES * TINY_HIDDEN];
+	double sum = 0.0;
+
+	ck_assert_lf(lf_method_prepare(method, LF_ERROR));
+	ck_assert_lf(lf_encoder_forward(tiny->encoder, &tiny->batch, embeddings, LF_ERROR));
+	for (size_t at = 0; at < TINY_EXAMPLES * TINY_HIDDEN; at++)
+		sum += (double)direction[at] * embeddings[at];
+	return sum;
+}
+
 float *tiny_expected(const struct tiny *tiny, const char *name, size_t count)
 {
 	const struct lf_safetensor *tensor;

@@ -74,6 +74,9 @@ const struct lf_parameters *tiny_parameters(const struct lf_method *method, cons
 /** tiny_step() - one forward and backward pass of the task; returns the mean loss */
 double tiny_step(struct tiny *tiny, struct lf_method *method, float *embeddings);
 
+/** tiny_along() - the task's embeddings times @direction [TINY_EXAMPLES][TINY_HIDDEN], summed up in double */
+double tiny_along(struct tiny *tiny, struct lf_method *method, const float *direction);
+
 /** tiny_expected() - tensor KIND.NAME, [count]; free() it */
 float *tiny_expected(const struct tiny *tiny, const char *name, size_t count);
 

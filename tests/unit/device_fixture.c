@@ -181,7 +181,7 @@ static void reference_transpose(const struct reference *mvm, struct driven *driv
 	}
 }
 
-void reference_mvm(const struct reference *mvm)
+void fixture_mvm(const struct reference *mvm)
 {
 	struct driven driven = {
 		.values = malloc((mvm->rows > mvm->cols ? mvm->rows : mvm->cols) * sizeof(float)),

@@ -74,7 +74,7 @@ struct reference {
 	float *partials;
 };
 
-/** reference_mvm() - compute @output and @partials */
-void reference_mvm(const struct reference *mvm);
+/** fixture_mvm() - compute @output and @partials */
+void fixture_mvm(const struct reference *mvm);
 
 #endif

@@ -104,7 +104,7 @@ static void check_mvm(struct lf_device *device, uint16_t flags)
 			.partials = transpose ? NULL : partials,
 		};
 
-		reference_mvm(&reference);
+		fixture_mvm(&reference);
 		ck_assert_mem_eq(at(arrays.output, i * outputs * 4), expected, outputs * 4);
 		if (!transpose)
 			ck_assert_mem_eq(at(arrays.partials, i * tiles * COLS * 4), partials,
@@ -222,11 +222,11 @@ START_TEST(test_fused_linear)
 			.output = h,
 		};
 
-		reference_mvm(&step);
+		fixture_mvm(&step);
 		step.weights = a_weights;
 		step.cols = STACK;
 		step.output = ax;
-		reference_mvm(&step);
+		fixture_mvm(&step);
 		for (uint32_t k = 0; k < STACK; k++)
 			merged[k] = at(vectors, FACTOR)[k / RANK] * ax[k];
 		step.weights = b_weights;
@@ -235,7 +235,7 @@ START_TEST(test_fused_linear)
 		step.flags = LF_MVM_ACCUMULATE;
 		step.input = merged;
 		step.output = h;
-		reference_mvm(&step);
+		fixture_mvm(&step);
 		for (uint32_t c = 0; c < OUT; c++) {
 			float scaled = h[c] * at(vectors, SCALE)[c];
 
@@ -395,7 +395,7 @@ START_TEST(test_resubmission)
 			add_square(job, matrices[which], SIZE, input, output);
 		}
 		run(job);
-		reference_mvm(&reference);
+		fixture_mvm(&reference);
 		ck_assert_mem_eq(lf_buffer_data(output), expected, sizeof(expected));
 	}
 	lf_job_destroy(job);

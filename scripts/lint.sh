@@ -57,6 +57,8 @@ static_analysis() {
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=preprocessorErrorDirective \
 		--suppressions-list=scripts/cppcheck.txt -D_GNU_SOURCE $includes -j 2 \
+		'-Djson_object_foreach(object,key,value)=for (key = "", value = object; value;)' \
+		'-Djson_array_foreach(array,index,value)=for (index = 0, value = array; value; index++)' \
 		$(files 'runtime/*.c' 'tools/*.c' 'qemu-device/model/*.c')
 }
 
@@ -78,7 +80,8 @@ kernel_doc() {
 	tool=$(find /usr/src/linux-headers-6.12.*-common/scripts/kernel-doc 2>/dev/null | sort -V | tail -1)
 	[ -n "$tool" ] || { echo 'no scripts/kernel-doc: run make setup'; return 1; }
 	# shellcheck disable=SC2046
-	"$tool" -none -Werror $(files 'uapi/*.h' 'runtime/include/*.h' 'kernel/*.[ch]' 'qemu-device/model/*.h')
+	"$tool" -none -Werror $(files 'uapi/*.h' 'runtime/include/*.h' 'kernel/*.[ch]' \
+		qemu-device/model/xbar.h)
 }
 
 shell() {

@@ -9,6 +9,7 @@
 
 #include "runtime/adapt/pool.h"
 #include "runtime/io/crc32c.h"
+#include "runtime/nn/deployment.h"
 #include "runtime/nn/encoder.h"
 
 /* The modules as read, and what they have in common. */
@@ -201,49 +202,73 @@ static int stack_weight(const struct module_set *set, uint32_t site, char stack,
 	return ret ? lf_error_prefix(error, ret, "pool, %s, stack %c", layer->path, stack) : 0;
 }
 
-int lf_pool_deploy(struct lf_device *device, const char *directory, const char *name,
-		   const struct lf_pool_modules *modules, uint32_t mode, lf_progress progress,
-		   void *argument, struct lf_counters *counters, struct lf_error *error)
+/* Adds the stacks of a pool's modules, having read and checked all of them. */
+static int pool_stage(struct lf_deployment *deployment, const struct lf_deploy_options *options,
+		      uint32_t format, struct lf_error *error)
 {
 	const struct lf_simd_ops *simd;
 	struct lf_safetensors *file;
 	struct lf_bert_config config;
 	struct module_set set;
 	char matrix[LF_NAME_BYTES];
-	uint32_t done = 0;
 	int ret;
 
 	ret = lf_simd_ops_choose(NULL, &simd, error);
 	if (!ret)
-		ret = lf_encoder_files(directory, &config, &file, error);
+		ret = lf_encoder_files(options->directory, &config, &file, error);
 	if (ret)
 		return ret;
 	lf_safetensors_close(file);
-	ret = read_modules(&set, &config, modules, error);
+	ret = read_modules(&set, &config, options->modules, error);
 	if (ret)
 		return ret;
-	for (; done < 2 * set.site_count; done++) {
-		char stack = done % 2 ? 'B' : 'A';
+	for (uint32_t at = 0; !ret && at < 2 * set.site_count; at++) {
+		char stack = at % 2 ? 'B' : 'A';
 		struct lf_weight weight;
 
-		ret = stack_weight(&set, done / 2, stack, lf_device_weight_format(device), simd,
-				   &weight, error);
+		ret = stack_weight(&set, at / 2, stack, format, simd, &weight, error);
 		if (ret)
 			break;
-		stack_name(name, set.checksum, set.sites[done / 2], stack, matrix);
-		ret = lf_weight_program(device, &weight, matrix, mode, counters, error);
-		lf_weight_release(&weight);
-		if (ret)
-			break;
-		if (progress)
-			progress(argument, done + 1, 2 * (uint64_t)set.site_count);
-	}
-	while (ret && done--) {
-		stack_name(name, set.checksum, set.sites[done / 2], done % 2 ? 'B' : 'A', matrix);
-		lf_matrix_unlink(device, matrix, NULL);
+		stack_name(options->name, set.checksum, set.sites[at / 2], stack, matrix);
+		ret = lf_deployment_add(deployment, matrix, &weight, error);
 	}
 	release_modules(&set);
 	return ret;
+}
+
+int lf_deploy(struct lf_device *device, const struct lf_deploy_options *options,
+	      struct lf_counters *counters, struct lf_error *error)
+{
+	const struct lf_deployment_target target = { device, options->mode, options->progress,
+						     options->argument, counters };
+	uint32_t format = lf_device_weight_format(device);
+	struct lf_deployment deployment = { 0 };
+	int ret = 0;
+
+	if (!options->pool_only)
+		ret = lf_encoder_stage(&deployment, options->directory, options->name, format,
+				       error);
+	if (!ret && options->modules)
+		ret = pool_stage(&deployment, options, format, error);
+	if (!ret)
+		ret = lf_deployment_run(&deployment, &target, error);
+	lf_deployment_release(&deployment);
+	return ret;
+}
+
+int lf_pool_deploy(struct lf_device *device, const char *directory, const char *name,
+		   const struct lf_pool_modules *modules, uint32_t mode, lf_progress progress,
+		   void *argument, struct lf_counters *counters, struct lf_error *error)
+{
+	const struct lf_deploy_options options = { .directory = directory,
+						   .name = name,
+						   .modules = modules,
+						   .pool_only = true,
+						   .mode = mode,
+						   .progress = progress,
+						   .argument = argument };
+
+	return lf_deploy(device, &options, counters, error);
 }
 
 /* Opens one stack; @offset of the constants receives its scales and moves behind them. */
@@ -264,6 +289,11 @@ static int open_stack(struct lf_pool *pool, const struct lf_encoder *encoder,
 		return ret;
 	stack_name(encoder->name, set->checksum, where->index, stack, matrix);
 	ret = lf_linear_open(linear, encoder->device, matrix, weight.rows, weight.cols, error);
+	if (ret == -ENOENT)
+		lf_error_set(error, ret,
+			     "these %u modules are not deployed beside model %s: there is no "
+			     "matrix \"%s\"",
+			     set->count, encoder->name, matrix);
 	*values = malloc((size_t)weight.rows * weight.cols * sizeof(float));
 	if (!ret && !*values)
 		ret = lf_error_set(error, -ENOMEM, "no memory for %s", matrix);
@@ -299,6 +329,7 @@ int lf_pool_open(struct lf_encoder *encoder, const struct lf_pool_modules *modul
 	}
 	p->modules = set.count;
 	p->rank = set.rank;
+	p->checksum = set.checksum;
 	p->site_count = set.site_count;
 	for (uint32_t site = 0; site < set.site_count; site++) {
 		p->sites[site].index = set.sites[site];
@@ -333,4 +364,9 @@ void lf_pool_close(struct lf_pool *pool)
 	free(pool->sites);
 	lf_buffer_destroy(pool->constants);
 	free(pool);
+}
+
+uint32_t lf_pool_checksum(const struct lf_pool *pool)
+{
+	return pool->checksum;
 }

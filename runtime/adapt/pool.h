@@ -26,6 +26,7 @@ struct lf_pool_site {
 struct lf_pool {
 	uint32_t modules;
 	uint32_t rank;
+	uint32_t checksum; /* of the modules, in their order */
 	uint32_t site_count;
 	struct lf_pool_site *sites;  /* in the order of their index */
 	struct lf_buffer *constants; /* scales of all stacks */

@@ -96,24 +96,6 @@ void lf_weight_values(const struct lf_weight *weight, float *values)
 		}
 }
 
-int lf_weight_program(struct lf_device *device, const struct lf_weight *weight, const char *name,
-		      uint32_t mode, struct lf_counters *counters, struct lf_error *error)
-{
-	struct lf_matrix *matrix;
-	int ret;
-
-	ret = lf_matrix_create(device, weight->rows, weight->cols, weight->format, &matrix, error);
-	if (ret)
-		return lf_error_prefix(error, ret, "%s", name);
-	ret = lf_matrix_program(matrix, 0, weight->rows, weight->cells, counters, error);
-	if (!ret)
-		ret = lf_matrix_commit(matrix, error);
-	if (!ret)
-		ret = lf_matrix_publish(matrix, name, mode, error);
-	lf_matrix_close(matrix);
-	return ret ? lf_error_prefix(error, ret, "%s", name) : 0;
-}
-
 int lf_linear_open(struct lf_linear *linear, struct lf_device *device, const char *name,
 		   uint32_t inputs, uint32_t outputs, struct lf_error *error)
 {

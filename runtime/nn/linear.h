@@ -48,15 +48,6 @@ void lf_weight_release(struct lf_weight *weight);
 /** lf_weight_values() - what the cells stand for: [cols][rows], the layer's own layout */
 void lf_weight_values(const struct lf_weight *weight, float *values);
 
-/**
- * lf_weight_program() - create, program, commit and publish a matrix that holds @weight
- * @counters: what it cost is added
- *
- * On failure nothing is left on the device.
- */
-int lf_weight_program(struct lf_device *device, const struct lf_weight *weight, const char *name,
-		      uint32_t mode, struct lf_counters *counters, struct lf_error *error);
-
 /** lf_device_weight_format() - the format a device holds weights in: int8, or fp32 where it has that only */
 uint32_t lf_device_weight_format(const struct lf_device *device);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/nn/deployment.h"
 #include "runtime/nn/encoder.h"
 
 static const char *const linear_names[LF_BLOCK_LINEARS] = {
@@ -56,6 +57,28 @@ int lf_linear_read(const struct lf_safetensors *file, const struct lf_bert_confi
 				       error);
 }
 
+/* The bias of a linear layer, [outputs]. */
+static int read_bias(const struct lf_safetensors *file, const struct lf_bert_config *config,
+		     uint32_t index, float *values, struct lf_error *error)
+{
+	char tensor[LF_LINEAR_PATH_BYTES + 8];
+	char path[LF_LINEAR_PATH_BYTES];
+	uint32_t inputs, outputs;
+
+	lf_linear_shape(config, index, &inputs, &outputs);
+	lf_linear_path(index, path);
+	snprintf(tensor, sizeof(tensor), "%s.bias", path);
+	return lf_safetensors_read_f32(file, tensor, 1, (uint64_t[]){ outputs }, values, error);
+}
+
+/* Numbers of the largest linear layer. */
+static size_t largest_weight(const struct lf_bert_config *config)
+{
+	size_t hidden = config->hidden_size;
+
+	return hidden * (config->intermediate_size > hidden ? config->intermediate_size : hidden);
+}
+
 int lf_encoder_files(const char *directory, struct lf_bert_config *config,
 		     struct lf_safetensors **file, struct lf_error *error)
 {
@@ -87,59 +110,6 @@ static int check_name(const char *name, struct lf_error *error)
 		return lf_error_set(error, -EINVAL, "model name '%s': 1 to %d of A-Z a-z 0-9 . _ -",
 				    name, LF_ENCODER_NAME_BYTES - 1);
 	return 0;
-}
-
-int lf_encoder_deploy(struct lf_device *device, const char *directory, const char *name,
-		      uint32_t mode, lf_progress progress, void *argument,
-		      struct lf_counters *counters, struct lf_error *error)
-{
-	const struct lf_simd_ops *simd;
-	struct lf_safetensors *file;
-	struct lf_bert_config config;
-	char matrix[LF_NAME_BYTES];
-	float *values;
-	uint32_t done = 0;
-	int ret;
-
-	ret = check_name(name, error);
-	if (!ret)
-		ret = lf_simd_ops_choose(NULL, &simd, error);
-	if (!ret)
-		ret = lf_encoder_files(directory, &config, &file, error);
-	if (ret)
-		return ret;
-	values = malloc((size_t)config.hidden_size *
-			(config.hidden_size > config.intermediate_size ? config.hidden_size
-								       : config.intermediate_size) *
-			sizeof(*values));
-	if (!values)
-		ret = lf_error_set(error, -ENOMEM, "no memory for a weight of %s", directory);
-	for (; !ret && done < lf_bert_linears(&config); done++) {
-		struct lf_weight weight;
-		uint32_t inputs, outputs;
-
-		lf_linear_shape(&config, done, &inputs, &outputs);
-		lf_linear_matrix_name(name, done, matrix);
-		ret = lf_linear_read(file, &config, done, values, error);
-		if (!ret)
-			ret = lf_weight_create(&weight, values, outputs, inputs,
-					       lf_device_weight_format(device), simd, error);
-		if (ret)
-			break;
-		ret = lf_weight_program(device, &weight, matrix, mode, counters, error);
-		lf_weight_release(&weight);
-		if (ret)
-			break;
-		if (progress)
-			progress(argument, done + 1, lf_bert_linears(&config));
-	}
-	free(values);
-	lf_safetensors_close(file);
-	while (ret && done) {
-		lf_linear_matrix_name(name, --done, matrix);
-		lf_matrix_unlink(device, matrix, NULL);
-	}
-	return ret;
 }
 
 /* One vector or matrix of the file into the next free floats of @cursor. */
@@ -220,6 +190,88 @@ static int load_host_weights(struct lf_encoder *encoder, const struct lf_safeten
 	return 0;
 }
 
+/* Everything that opening will read from the file besides the weights of the linear layers. */
+static int check_host_weights(const struct lf_safetensors *file,
+			      const struct lf_bert_config *config, const struct lf_simd_ops *simd,
+			      struct lf_error *error)
+{
+	struct lf_encoder encoder = { .config = *config, .simd = simd };
+	uint32_t widest = config->intermediate_size > config->hidden_size
+				  ? config->intermediate_size
+				  : config->hidden_size;
+	float *bias = malloc(widest * sizeof(*bias));
+	int ret;
+
+	ret = bias ? load_host_weights(&encoder, file, error)
+		   : lf_error_set(error, -ENOMEM, "no memory for a bias");
+	for (uint32_t index = 0; !ret && index < lf_bert_linears(config); index++)
+		ret = read_bias(file, config, index, bias, error);
+	free(encoder.host_weights);
+	free(encoder.norms);
+	free(bias);
+	return ret;
+}
+
+int lf_encoder_stage(struct lf_deployment *deployment, const char *directory, const char *name,
+		     uint32_t format, struct lf_error *error)
+{
+	const struct lf_simd_ops *simd;
+	struct lf_safetensors *file;
+	struct lf_bert_config config;
+	char matrix[LF_NAME_BYTES];
+	float *values = NULL;
+	int ret;
+
+	ret = check_name(name, error);
+	if (!ret)
+		ret = lf_simd_ops_choose(NULL, &simd, error);
+	if (!ret)
+		ret = lf_encoder_files(directory, &config, &file, error);
+	if (ret)
+		return ret;
+	ret = check_host_weights(file, &config, simd, error);
+	if (!ret) {
+		values = malloc(largest_weight(&config) * sizeof(*values));
+		if (!values)
+			ret = lf_error_set(error, -ENOMEM, "no memory for a weight of %s",
+					   directory);
+	}
+	for (uint32_t index = 0; !ret && index < lf_bert_linears(&config); index++) {
+		struct lf_weight weight;
+		uint32_t inputs, outputs;
+
+		lf_linear_shape(&config, index, &inputs, &outputs);
+		lf_linear_matrix_name(name, index, matrix);
+		ret = lf_linear_read(file, &config, index, values, error);
+		if (!ret)
+			ret = lf_weight_create(&weight, values, outputs, inputs, format, simd,
+					       error);
+		if (!ret)
+			ret = lf_deployment_add(deployment, matrix, &weight, error);
+		else
+			lf_error_prefix(error, ret, "%s", matrix);
+	}
+	free(values);
+	lf_safetensors_close(file);
+	return ret;
+}
+
+int lf_encoder_deploy(struct lf_device *device, const char *directory, const char *name,
+		      uint32_t mode, lf_progress progress, void *argument,
+		      struct lf_counters *counters, struct lf_error *error)
+{
+	const struct lf_deployment_target target = { device, mode, progress, argument, counters };
+	struct lf_deployment deployment = { 0 };
+	int ret;
+
+	ret = lf_encoder_stage(&deployment, directory, name, lf_device_weight_format(device),
+			       error);
+	if (!ret)
+		ret = lf_deployment_run(&deployment, &target, error);
+	lf_deployment_release(&deployment);
+	return ret;
+}
+
 /* Bytes of the scales and biases of all layers. */
 static size_t constants_bytes(const struct lf_bert_config *config)
 {
@@ -239,20 +291,18 @@ static int load_linear(struct lf_encoder *encoder, const struct lf_safetensors *
 {
 	struct lf_linear *linear = &encoder->linears[index];
 	float *scale = (float *)((char *)lf_buffer_data(encoder->constants) + offset);
-	char matrix[LF_NAME_BYTES], path[LF_LINEAR_PATH_BYTES];
-	char tensor[LF_LINEAR_PATH_BYTES + 8];
+	char matrix[LF_NAME_BYTES];
 	uint32_t inputs, outputs;
 	int ret;
 
 	lf_linear_shape(&encoder->config, index, &inputs, &outputs);
 	lf_linear_matrix_name(encoder->name, index, matrix);
 	ret = lf_linear_open(linear, encoder->device, matrix, inputs, outputs, error);
+	if (ret == -ENOENT)
+		return lf_error_set(error, ret, "not deployed: there is no matrix \"%s\"", matrix);
 	if (ret)
 		return ret;
-	lf_linear_path(index, path);
-	snprintf(tensor, sizeof(tensor), "%s.bias", path);
-	ret = lf_safetensors_read_f32(file, tensor, 1, (uint64_t[]){ outputs }, scale + outputs,
-				      error);
+	ret = read_bias(file, &encoder->config, index, scale + outputs, error);
 	if (!ret)
 		ret = lf_linear_read(file, &encoder->config, index, values, error);
 	if (ret)
@@ -268,7 +318,7 @@ int lf_encoder_load(struct lf_encoder *encoder, struct lf_error *error)
 {
 	struct lf_bert_config *config = &encoder->config;
 	struct lf_safetensors *file;
-	size_t largest, offset = 0;
+	size_t offset = 0;
 	float *values = NULL;
 	int ret;
 
@@ -280,9 +330,7 @@ int lf_encoder_load(struct lf_encoder *encoder, struct lf_error *error)
 	ret = load_host_weights(encoder, file, error);
 	if (ret)
 		goto out;
-	largest = config->intermediate_size > config->hidden_size ? config->intermediate_size
-								  : config->hidden_size;
-	values = malloc(largest * config->hidden_size * sizeof(*values));
+	values = malloc(largest_weight(config) * sizeof(*values));
 	encoder->linears = calloc(lf_bert_linears(config), sizeof(*encoder->linears));
 	if (!values || !encoder->linears) {
 		ret = lf_error_set(error, -ENOMEM, "no memory for %u linear layers",

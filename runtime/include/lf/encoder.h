@@ -39,7 +39,8 @@ typedef void (*lf_progress)(void *argument, uint64_t done, uint64_t total);
  * @error: reason on failure
  *
  * Weights are quantised to int8 by output column (absmax / 127, half to even); on a device with fp32 cells they
- * are taken as they are. On failure what was published under @name by this call is taken away again.
+ * are taken as they are. Files are checked, names looked up and tiles taken before the first cell is written; on a later
+ * failure what was published under @name by this call is taken away again.
  *
  * Return: 0, or the failure of reading, creating, programming or publishing.
  */

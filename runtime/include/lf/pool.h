@@ -62,6 +62,41 @@ int lf_pool_deploy(struct lf_device *device, const char *directory, const char *
 		   void *argument, struct lf_counters *counters, struct lf_error *error);
 
 /**
+ * struct lf_deploy_options - what to deploy
+ * @directory: Hugging Face directory of the model
+ * @name: name of the model, as for lf_encoder_deploy()
+ * @modules: the pool beside it, NULL for none
+ * @pool_only: the model is there already
+ * @mode: read permission bits
+ * @progress: told after each matrix, may be NULL
+ * @argument: for @progress
+ */
+struct lf_deploy_options {
+	const char *directory;
+	const char *name;
+	const struct lf_pool_modules *modules;
+	bool pool_only;
+	uint32_t mode;
+	lf_progress progress;
+	void *argument;
+};
+
+/**
+ * lf_deploy() - program and publish a model and a pool beside it, both or neither
+ * @device: where to
+ * @options: what
+ * @counters: what it cost is added, may be NULL
+ * @error: reason on failure
+ *
+ * Files are read and checked, names looked up and tiles taken before the first cell is written, so that every refusal for
+ * those reasons leaves the cells as they were.
+ *
+ * Return: as lf_encoder_deploy() and lf_pool_deploy().
+ */
+int lf_deploy(struct lf_device *device, const struct lf_deploy_options *options,
+	      struct lf_counters *counters, struct lf_error *error);
+
+/**
  * lf_pool_open() - open a deployed pool
  * @encoder: the model it belongs to; must outlive the pool
  * @modules: as deployed
@@ -75,5 +110,8 @@ int lf_pool_open(struct lf_encoder *encoder, const struct lf_pool_modules *modul
 
 /** lf_pool_close() - close; NULL is ignored */
 void lf_pool_close(struct lf_pool *pool);
+
+/** lf_pool_checksum() - CRC-32C of the modules' matrices and scales in their order: which pool this is */
+uint32_t lf_pool_checksum(const struct lf_pool *pool);
 
 #endif

@@ -178,6 +178,7 @@ void lf_queue_complete(LFAccel *s, LFQueue *queue,
 
 /* lf-job.c */
 void lf_job_execute(LFAccel *s, LFQueue *queue);
+void lf_job_release_arena(LFAccel *s);
 
 /* lf-dma.c */
 MemTxResult lf_dma_read(LFAccel *s, uint64_t address, void *to, size_t bytes);

@@ -7,7 +7,6 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/main-loop.h"
-#include "qemu/memalign.h"
 #include "qemu/rcu.h"
 #include "lf-accel.h"
 #include "trace.h"
@@ -133,7 +132,5 @@ void lf_executor_stop(LFAccel *s)
     qemu_thread_join(&s->thread);
     qemu_cond_destroy(&s->wake);
     qemu_cond_destroy(&s->idle);
-    qemu_vfree(s->arena);
-    s->arena = NULL;
-    s->arena_bytes = 0;
+    lf_job_release_arena(s);
 }

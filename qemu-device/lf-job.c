@@ -23,6 +23,9 @@
 /* Bytes copied before other threads get a chance at the BQL. */
 #define LF_COPY_PAUSE_BYTES (1u << 20)
 
+/* The arena of an ordinary job is kept for the next, that of a giant is not. */
+#define LF_ARENA_KEEP_BYTES (128u << 20)
+
 /* Vectors of the private copies begin on cache lines. */
 #define LF_ROW_ALIGN 64
 
@@ -178,6 +181,14 @@ static bool lf_job_open(LFJob *job)
     return true;
 }
 
+/* Give the memory of the private copies back; no job is in progress. */
+void lf_job_release_arena(LFAccel *s)
+{
+    qemu_vfree(s->arena);
+    s->arena = NULL;
+    s->arena_bytes = 0;
+}
+
 /*
  * Give each transfer its place in the arena, which is kept from job to job so
  * that its pages are there. Outputs start as zeros: what the model leaves
@@ -204,8 +215,7 @@ static bool lf_job_place(LFJob *job)
         }
     }
     if (bytes > s->arena_bytes) {
-        qemu_vfree(s->arena);
-        s->arena_bytes = 0;
+        lf_job_release_arena(s);
         s->arena = qemu_try_memalign(LF_PAGE_BYTES, bytes);
         if (!s->arena) {
             return lf_job_refuse(job, LF_STATUS_INTERNAL, "out of memory");
@@ -376,6 +386,9 @@ static bool lf_job_inject(LFJob *job)
 static void lf_job_free(LFJob *job)
 {
     xbar_job_close(job->xbar_job);
+    if (job->s->arena_bytes > LF_ARENA_KEEP_BYTES) {
+        lf_job_release_arena(job->s);
+    }
     g_free(job->pages);
     g_free(job->buffer_bytes);
     g_free(job->buffers);

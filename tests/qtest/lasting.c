@@ -91,8 +91,7 @@ static Device *move(Device *from, const char *memory, const char *options,
                     const char *file)
 {
     g_autofree char *uri = g_strdup_printf("exec:cat > %s", file);
-    g_autofree char *arguments = g_strdup_printf("-incoming \"exec:cat %s\"",
-                                                 file);
+    g_autofree char *source = g_strdup_printf("exec:cat %s", file);
     Device *to;
     QDict *reply;
     bool done = false;
@@ -110,7 +109,10 @@ static Device *move(Device *from, const char *memory, const char *options,
         qobject_unref(reply);
         g_usleep(10000);
     }
-    to = device_start_bare(memory, options, arguments);
+    to = device_start_bare(memory, options, "-incoming defer");
+    qtest_qmp_assert_success(
+        to->qts, "{'execute': 'migrate-incoming', 'arguments': {'uri': %s}}",
+        source);
     qtest_qmp_eventwait(to->qts, "RESUME");
     to->registers = from->registers;
     to->next_page = from->next_page;

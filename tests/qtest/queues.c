@@ -152,10 +152,11 @@ static void test_bad_doorbell(void)
     expect_fault(device, 1);
     device_write(device, DOORBELL(1), UINT32_MAX);
     expect_fault(device, 1);
-    /* Head behind what was posted, and outside the ring. */
+    /* Head beyond what was posted, and once around and outside the ring. */
     device_write(device, DOORBELL(1) + 4, 3);
     expect_fault(device, 1);
-    device_write(device, DOORBELL(1) + 4, TEST_RING_ENTRIES);
+    g_assert_cmpuint(device->queues[1].head, ==, 1);
+    device_write(device, DOORBELL(1) + 4, TEST_RING_ENTRIES + 1);
     expect_fault(device, 1);
     expect_works(device, 0);
     expect_works(device, 2);

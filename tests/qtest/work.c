@@ -223,17 +223,23 @@ static void test_mvm_transpose(void)
     device_stop(fixture.device);
 }
 
-/* int8 input, scale per column, bias, and vectors with gaps between them. */
+/*
+ * int8 input, scale per column, bias; vectors that begin behind the first page
+ * of their buffers, cross pages and have gaps between them.
+ */
 static void test_mvm_int8(void)
 {
-    const uint32_t in_stride = ROWS + 10;
-    const uint32_t out_stride = (COLS + 3) * sizeof(float);
+    const uint32_t in_offset = 2 * LF_PAGE_BYTES + 1;
+    const uint32_t in_stride = LF_PAGE_BYTES + ROWS - 20;
+    const uint32_t out_offset = LF_PAGE_BYTES - 8;
+    const uint32_t out_stride = LF_PAGE_BYTES - 4;
     const float step = 0.015625f;
     Fixture fixture;
-    int8_t input[BATCH * (ROWS + 10)];
-    float expected[BATCH * (COLS + 3)] = {};
+    int8_t input[BATCH * ROWS];
     float scale[COLS];
     float bias[COLS];
+    g_autofree uint8_t *expected = NULL;
+    g_autofree uint8_t *found = NULL;
     Buffer *in;
     Buffer *out;
     Buffer *vectors;
@@ -244,36 +250,45 @@ static void test_mvm_int8(void)
     fill_weights(input, sizeof(input), 11);
     fill_vector(scale, COLS, 12);
     fill_vector(bias, COLS, 13);
-    in = buffer_with(fixture.device, input, sizeof(input));
-    out = buffer_new(fixture.device, sizeof(expected));
+    in = buffer_new(fixture.device, in_offset + BATCH * in_stride);
+    out = buffer_new(fixture.device, out_offset + BATCH * out_stride);
     vectors = buffer_new(fixture.device, sizeof(scale) + sizeof(bias));
+    for (int i = 0; i < BATCH; i++) {
+        buffer_write(fixture.device, in, in_offset + i * in_stride,
+                     input + i * ROWS, ROWS);
+    }
     buffer_write(fixture.device, vectors, 0, scale, sizeof(scale));
     buffer_write(fixture.device, vectors, sizeof(scale), bias, sizeof(bias));
     command->flags = LF_MVM_INPUT_INT8 | LF_MVM_FIXED_SCALE;
     memcpy(&command->fixed_scale, &step, sizeof(step));
     command->matrix = fixture.matrix;
     command->count = BATCH;
-    command->input = job_buffer(&job, in, 0, in_stride);
-    command->output = job_buffer(&job, out, 0, out_stride);
+    command->input = job_buffer(&job, in, in_offset, in_stride);
+    command->output = job_buffer(&job, out, out_offset, out_stride);
     command->scale = job_buffer(&job, vectors, 0, 0);
     command->bias = job_buffer(&job, vectors, sizeof(scale), 0);
     expect_ok(fixture.device, &job);
 
+    /* The gaps too: they must still be zero. */
+    expected = g_malloc0(out->bytes);
+    found = g_malloc(out->bytes);
     for (int i = 0; i < BATCH; i++) {
         for (int c = 0; c < COLS; c++) {
             int32_t sum = 0;
             float value;
 
             for (int r = 0; r < ROWS; r++) {
-                sum += input[i * in_stride + r] * fixture.weights[r * COLS + c];
+                sum += input[i * ROWS + r] * fixture.weights[r * COLS + c];
             }
             value = (float)sum * step;
             value = value * scale[c];
-            expected[i * (COLS + 3) + c] = value + bias[c];
+            value = value + bias[c];
+            memcpy(expected + out_offset + i * out_stride + c * sizeof(float),
+                   &value, sizeof(value));
         }
     }
-    /* The gaps too: they must still be zero. */
-    expect_floats(fixture.device, out, expected, BATCH * (COLS + 3));
+    buffer_read(fixture.device, out, 0, found, out->bytes);
+    g_assert_cmpmem(found, out->bytes, expected, out->bytes);
     buffer_free(in);
     buffer_free(out);
     buffer_free(vectors);

@@ -8,7 +8,7 @@
 static int64_t count_clips(struct mvm *mvm, struct xbar *xbar, uint16_t *status)
 {
 	int32_t d[MVM_ROWS * KERNEL_COLUMNS];
-	uint32_t count = mvm->count;
+	uint32_t count = mvm->count, outputs = mvm->plane->outputs;
 	int64_t clips = 0;
 
 	for (mvm->first = 0; mvm->first < count; mvm->first += MVM_INPUT_PIECE) {
@@ -22,10 +22,13 @@ static int64_t count_clips(struct mvm *mvm, struct xbar *xbar, uint16_t *status)
 		xbar_mvm_layout(mvm, workspace);
 		xbar_mvm_input_piece(mvm, 0);
 		*status = mvm->status[0];
-		for (uint32_t column = 0; !*status && column < mvm->plane->outputs;
-		     column += KERNEL_COLUMNS)
+		for (uint32_t column = 0; !*status && column < outputs; column += KERNEL_COLUMNS) {
+			uint32_t left = outputs - column;
+
 			clips += (int64_t)xbar_mvm_product(
-				mvm, 0, 0, mvm->count, column / KERNEL_COLUMNS, MVM_ALL_GROUPS, d);
+				mvm, 0, 0, mvm->count, column,
+				left < KERNEL_COLUMNS ? left : KERNEL_COLUMNS, MVM_ALL_GROUPS, d);
+		}
 	}
 	mvm->count = count;
 	return clips;

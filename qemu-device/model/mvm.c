@@ -104,11 +104,11 @@ static uint16_t finish_grouped(const struct mvm *mvm, uint32_t row, uint32_t row
 	for (uint32_t group = 0; group < plane->groups; group++) {
 		bool last = group == plane->groups - 1;
 
-		*clips += xbar_mvm_product(mvm, 0, row, rows, block, group, d);
+		*clips += xbar_mvm_product(mvm, 0, row, rows, column, columns, group, d);
 		for (uint32_t i = 0; i < rows; i++) {
 			uint32_t v = row + i;
 			const int32_t *sums = d + i * KERNEL_COLUMNS;
-			struct finish finish = {.s = mvm->s[v]};
+			struct finish finish = { .s = mvm->s[v] };
 
 			if (mvm->partials.memory) {
 				float *partials = (void *)(mvm->partials.memory +
@@ -168,7 +168,8 @@ static uint16_t finish_plain(const struct mvm *mvm, uint32_t row, uint32_t rows,
 			if (columns > (variant + 1) * tile_rows - column)
 				columns = (variant + 1) * tile_rows - column;
 		}
-		*clips += xbar_mvm_product(mvm, variant, row, rows, block, MVM_ALL_GROUPS, d);
+		*clips += xbar_mvm_product(mvm, variant, row, rows, column, columns, MVM_ALL_GROUPS,
+					   d);
 		for (uint32_t i = 0; i < rows; i++) {
 			struct finish finish = {
 				.s = mvm->s[(size_t)variant * mvm->count + row + i],
@@ -246,9 +247,9 @@ static void charge(const struct xbar *xbar, const struct step *step, const struc
 	uint64_t count = step->command->count, tile_rows = step->matrix->tile_rows;
 	uint64_t inputs = count * mvm->plane->inputs * mvm->variants;
 	uint64_t outputs = count * mvm->plane->outputs;
-	struct digital_work work = {0};
-	const struct view *views[] = {&step->input, &step->output, &step->factor,
-				      &step->scale, &step->bias,   &step->partials};
+	struct digital_work work = { 0 };
+	const struct view *views[] = { &step->input, &step->output, &step->factor,
+				       &step->scale, &step->bias,   &step->partials };
 
 	/* Input: the inverse scale, the factor, in transpose the scales. */
 	if (!mvm->int8)

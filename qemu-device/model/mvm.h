@@ -67,12 +67,13 @@ struct mvm {
 void xbar_mvm_input_piece(void *mvm, uint32_t index);
 
 /*
- * xbar_mvm_product.c: d[v][c] of @rows vectors from @row (of the run) and block @block of columns, over group @group of the
- * inputs or, when it is MVM_ALL_GROUPS, over all. Returns how many conversions clipped.
+ * mvm_product.c: d[v][c % KERNEL_COLUMNS] of @rows vectors from @row (of the run) and @columns columns from @column, all of one
+ * block of KERNEL_COLUMNS, over group @group of the inputs or, when it is MVM_ALL_GROUPS, over all. What @d holds
+ * for the block's other columns is undefined. Returns how many conversions clipped.
  */
 #define MVM_ALL_GROUPS UINT32_MAX
 uint64_t xbar_mvm_product(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
-			  uint32_t block, uint32_t group, int32_t *d);
+			  uint32_t column, uint32_t columns, uint32_t group, int32_t *d);
 
 /* mvm_float.c: vector @index of the command, on an fp32 matrix. */
 void xbar_mvm_float_vector(void *mvm, uint32_t index);

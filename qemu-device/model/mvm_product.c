@@ -27,12 +27,10 @@ static void product_exact(const struct mvm *mvm, uint32_t variant, uint32_t row,
 }
 
 static uint64_t product_lossy(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
-			      uint32_t block, uint32_t group, int32_t *d)
+			      uint32_t column, uint32_t columns, uint32_t group, int32_t *d)
 {
 	const struct plane *plane = mvm->plane;
 	uint32_t blocks = (mvm->count + KERNEL_VECTORS - 1) / KERNEL_VECTORS;
-	uint32_t column = block * KERNEL_COLUMNS;
-	uint32_t columns = plane->outputs - column;
 	uint32_t first = group == MVM_ALL_GROUPS ? 0 : group;
 	uint32_t end = group == MVM_ALL_GROUPS ? plane->groups : group + 1;
 	const uint8_t *lines =
@@ -40,8 +38,6 @@ static uint64_t product_lossy(const struct mvm *mvm, uint32_t variant, uint32_t 
 	int32_t sums[KERNEL_COLUMNS][MVM_ROWS];
 	uint64_t clips = 0;
 
-	if (columns > KERNEL_COLUMNS)
-		columns = KERNEL_COLUMNS;
 	memset(sums, 0, sizeof(sums));
 	for (uint32_t i = first; i < end; i++) {
 		uint32_t quad = i * plane->group / 4;
@@ -56,6 +52,7 @@ static uint64_t product_lossy(const struct mvm *mvm, uint32_t variant, uint32_t 
 						       lines + (size_t)quad * 8 * KERNEL_VECTORS,
 						       mvm->line_stride, rows, sums[c]);
 	}
+	d += column % KERNEL_COLUMNS;
 	for (uint32_t v = 0; v < rows; v++)
 		for (uint32_t c = 0; c < columns; c++)
 			d[v * KERNEL_COLUMNS + c] = sums[c][v];
@@ -63,10 +60,10 @@ static uint64_t product_lossy(const struct mvm *mvm, uint32_t variant, uint32_t 
 }
 
 uint64_t xbar_mvm_product(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
-			  uint32_t block, uint32_t group, int32_t *d)
+			  uint32_t column, uint32_t columns, uint32_t group, int32_t *d)
 {
 	if (mvm->plane->path == PLANE_LOSSY)
-		return product_lossy(mvm, variant, row, rows, block, group, d);
-	product_exact(mvm, variant, row, rows, block, group, d);
+		return product_lossy(mvm, variant, row, rows, column, columns, group, d);
+	product_exact(mvm, variant, row, rows, column / KERNEL_COLUMNS, group, d);
 	return 0;
 }

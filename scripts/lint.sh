@@ -29,13 +29,14 @@ check() {
 	fi
 }
 
-# QEMU's style for the glue, which has a style file of its own; the kernel's for all else.
+# QEMU's style for what is compiled in QEMU's tree alone, the kernel's for all else.
 clang_format() {
 	status=0
-	files '*.c' '*.h' | grep -v '^qemu-device/[^/]*$' |
+	glue='^(qemu-device|tests/qtest)/[^/]*$'
+	files '*.c' '*.h' | grep -v -E "$glue" |
 		xargs -r clang-format --style="file:$repository/.clang-format" "$@" || status=1
-	files 'qemu-device/*.c' 'qemu-device/*.h' | grep '^qemu-device/[^/]*$' |
-		xargs -r clang-format "$@" || status=1
+	files '*.c' '*.h' | grep -E "$glue" |
+		xargs -r clang-format --style="file:$repository/qemu-device/.clang-format" "$@" || status=1
 	return "$status"
 }
 

@@ -20,8 +20,8 @@
 #include "lf-accel.h"
 #include "trace.h"
 
-/* Bytes copied before other threads get a chance at the BQL. */
-#define LF_COPY_PAUSE_BYTES (1u << 20)
+/* Bytes copied, in about a millisecond, before others get a chance at the BQL. */
+#define LF_COPY_PAUSE_BYTES (8u << 20)
 
 /* The arena of an ordinary job is kept for the next, that of a giant is not. */
 #define LF_ARENA_KEEP_BYTES (128u << 20)
@@ -70,10 +70,14 @@ static bool lf_job_invalid(LFJob *job, const char *reason)
     return lf_job_refuse(job, LF_STATUS_INVALID, reason);
 }
 
-/* Let go of the BQL for a moment; false when the job was orphaned meanwhile. */
+/*
+ * Let go of the BQL for a moment; false when the job was orphaned meanwhile.
+ * The lock is not fair: without a sleep it would be back here at once.
+ */
 static bool lf_job_pause(LFJob *job)
 {
     qemu_mutex_unlock_iothread();
+    g_usleep(1);
     qemu_mutex_lock_iothread();
     return lf_job_alive(job);
 }
@@ -149,7 +153,7 @@ static bool lf_job_has_barrier(const LFJob *job)
     return false;
 }
 
-/* Have the model check the job; the big lock is free meanwhile. */
+/* Have the model check the job. Called without the BQL. */
 static bool lf_job_open(LFJob *job)
 {
     const struct lf_submission *submission = &job->submission;
@@ -166,10 +170,8 @@ static bool lf_job_open(LFJob *job)
     };
     int ret;
 
-    qemu_mutex_unlock_iothread();
     ret = xbar_job_open(job->s->xbar, &request, &job->completion,
                         &job->xbar_job);
-    qemu_mutex_lock_iothread();
     if (ret == -EINVAL) {
         return lf_job_refuse(job, le16_to_cpu(job->completion.status),
                              "by the model");
@@ -191,8 +193,9 @@ void lf_job_release_arena(LFAccel *s)
 
 /*
  * Give each transfer its place in the arena, which is kept from job to job so
- * that its pages are there. Outputs start as zeros: what the model leaves
- * out (LIST with few entries) must not show what another job left.
+ * that its pages are there. Outputs start as zeros: should the model ever leave
+ * a part out, the guest must not see there what another job left. Called
+ * without the BQL.
  */
 static bool lf_job_place(LFJob *job)
 {
@@ -344,9 +347,15 @@ static bool lf_job_process(LFJob *job)
     LFAccel *s = job->s;
     struct lf_telemetry_block telemetry;
     uint16_t status;
+    bool ready;
 
-    if (!lf_job_fetch_buffers(job) || !lf_job_open(job) || !lf_job_alive(job) ||
-        !lf_job_place(job) || !lf_job_copy(job, false)) {
+    if (!lf_job_fetch_buffers(job)) {
+        return false;
+    }
+    qemu_mutex_unlock_iothread();
+    ready = lf_job_open(job) && lf_job_place(job);
+    qemu_mutex_lock_iothread();
+    if (!ready || !lf_job_alive(job) || !lf_job_copy(job, false)) {
         return false;
     }
 

@@ -257,6 +257,7 @@ static void test_dma_error(void)
     Buffer *in = buffer_new(device, 2 * LF_PAGE_BYTES);
     Buffer *out = buffer_new(device, 2 * LF_PAGE_BYTES);
     uint64_t in_list = in->list;
+    Job idle = nothing();
     uint64_t bad[] = {
         UNMAPPED,
         /* Our own registers: memory is all that is reached. */
@@ -293,6 +294,10 @@ static void test_dma_error(void)
     device_wait(device, LF_REG_STATUS, LF_DEVICE_FATAL, LF_DEVICE_FATAL);
     g_assert_cmphex(queue_state(device, 2) & LF_QUEUE_FAULT, ==,
                     LF_QUEUE_FAULT);
+    job_place(device, 1, &idle);
+    job_ring(device, 1);
+    g_usleep(20000);
+    g_assert_false(queue_has_record(device, 1));
     device_write(device, LF_REG_CONTROL, LF_CONTROL_RESET);
     device_wait(device, LF_REG_CONTROL, LF_CONTROL_RESET, 0);
     g_assert_cmphex(device_read(device, LF_REG_STATUS), ==, LF_DEVICE_READY);

@@ -41,25 +41,25 @@ qemu: $(QEMU)				## QEMU with the device
 
 run:					## train LoRAFusion in a guest, on the accelerator
 	scripts/setup.sh build kernel qemu vm data
-	+$(Q)$(MAKE) --no-print-directory run-parts
+	+$(Q)$(SUBMAKE) run-parts
 	scripts/run --build $(BUILD) --started $(STARTED) $(RUN_OPTIONS)
 run-parts: $(LFCTL) $(QEMU) $(INITRAMFS) data-made
 
 pool:					## train the pool's modules anew; they are committed
 	scripts/setup.sh build data
-	+$(Q)$(MAKE) --no-print-directory $(LFCTL) data-made
+	+$(Q)$(SUBMAKE) $(LFCTL) data-made
 	tools/data/pool --lfctl $(LFCTL) --model $(CACHE)/encoder --tasks $(BUILD)/data/synopsis
 
 data:					## encoder and tasks of `make run`
 	scripts/setup.sh data
-	+$(Q)$(MAKE) --no-print-directory data-made
+	+$(Q)$(SUBMAKE) data-made
 data-made:
 	tools/data/encoder $(CACHE)/encoder
 	tools/data/tasks --form synopsis --out $(BUILD)/data/synopsis
 
 bench:					## the benchmark tables, in build/bench.json
 	scripts/setup.sh build data golden
-	+$(Q)$(MAKE) --no-print-directory bench-parts
+	+$(Q)$(SUBMAKE) bench-parts
 	scripts/bench --build $(BUILD)
 bench-parts: $(BENCHES) $(LFCTL) data-made
 

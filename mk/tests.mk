@@ -4,11 +4,11 @@
 # parts below it expect everything to be installed.
 
 RUN_TESTS := scripts/run-tests --build $(BUILD)
-ASAN_MAKE := $(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMISE='-O1 -g'
+ASAN_MAKE = $(SUBMAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMISE='-O1 -g'
 
 test:					## everything that proves it works, on a fresh machine
 	scripts/setup.sh build kernel qemu vm data test
-	+$(Q)$(MAKE) --no-print-directory test-all
+	+$(Q)$(SUBMAKE) test-all
 
 test-all: userspace $(QEMU) $(INITRAMFS) asan data-made
 	$(RUN_TESTS)
@@ -26,7 +26,7 @@ system-tests: userspace $(QEMU) $(INITRAMFS) data-made	## tests/system alone
 	$(RUN_TESTS) system
 
 asan:					## runtime, model, lfctl and units with ASan and UBSan
-	+$(Q)$(ASAN_MAKE) --no-print-directory asan-products
+	+$(Q)$(ASAN_MAKE) asan-products
 asan-products: $(LFCTL) $(UNIT_TESTS)
 
 test-asan: asan				## unit tests with ASan and UBSan alone

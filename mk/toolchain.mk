@@ -38,6 +38,10 @@ CFLAGS_ALL += $(SANITIZE_FLAGS)
 LDFLAGS_ALL += $(SANITIZE_FLAGS)
 endif
 
+# A make inside make, on all processors unless the caller said on how many.
+SUBMAKE = $(MAKE) --no-print-directory \
+	$(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # The instruction set of a file is the last part of its name. Whether the processor
 # has it is asked at run time, so these flags must reach no other file.
 ISA_avx2 := -mavx2

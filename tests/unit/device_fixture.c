@@ -139,7 +139,7 @@ static void finish(const struct reference *mvm, uint32_t output, float t)
 	mvm->output[output] = y;
 }
 
-static void reference_forward(const struct reference *mvm, struct driven *driven)
+static void multiply_forward(const struct reference *mvm, struct driven *driven)
 {
 	bool tile_scale = mvm->flags & LF_MVM_TILE_SCALE;
 	uint32_t tiles = (mvm->rows + mvm->tile_rows - 1) / mvm->tile_rows;
@@ -168,7 +168,7 @@ static void reference_forward(const struct reference *mvm, struct driven *driven
 	}
 }
 
-static void reference_transpose(const struct reference *mvm, struct driven *driven)
+static void multiply_transpose(const struct reference *mvm, struct driven *driven)
 {
 	bool tile_scale = mvm->flags & LF_MVM_TILE_SCALE;
 
@@ -188,8 +188,8 @@ void fixture_mvm(const struct reference *mvm)
 	};
 
 	if (mvm->flags & LF_MVM_TRANSPOSE)
-		reference_transpose(mvm, &driven);
+		multiply_transpose(mvm, &driven);
 	else
-		reference_forward(mvm, &driven);
+		multiply_forward(mvm, &driven);
 	free(driven.values);
 }

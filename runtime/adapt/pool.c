@@ -370,3 +370,18 @@ uint32_t lf_pool_checksum(const struct lf_pool *pool)
 {
 	return pool->checksum;
 }
+
+uint32_t lf_pool_rank(const struct lf_pool *pool)
+{
+	return pool->rank;
+}
+
+uint32_t lf_pool_targets(const struct lf_pool *pool)
+{
+	uint32_t targets = 0;
+
+	/* Layers of a block come in the order of enum lf_target. */
+	for (uint32_t site = 0; site < pool->site_count; site++)
+		targets |= 1u << pool->sites[site].index % LF_BLOCK_LINEARS;
+	return targets;
+}

@@ -21,6 +21,13 @@ enum exit_code {
 	EXIT_VERIFICATION = 6,
 };
 
+/*
+ * What a command returns where it knows the exit code better than an errno could say: a number below every errno. With
+ * EXIT_USAGE the user is pointed to the command's help.
+ */
+#define COMMAND_EXIT(code)   (-(COMMAND_EXIT_BASE + (int)(code)))
+#define COMMAND_EXIT_BASE    4096
+
 /* The output schema of every command; a change that breaks readers gets a new number. */
 #define LFCTL_SCHEMA_VERSION 1
 
@@ -38,11 +45,12 @@ struct common {
 	const char *device;
 };
 
-/* Options of struct common, which every command has. */
+/* Options of struct common: those every command has, and that of the commands that work on a device. */
 extern const struct option_spec common_options[];
+extern const struct option_spec device_options[];
 
 /* Most tables of options a command has. */
-#define COMMAND_TABLES 4
+#define COMMAND_TABLES 5
 
 /**
  * struct command - a command
@@ -53,6 +61,7 @@ extern const struct option_spec common_options[];
  * @options: its tables of options, the rest NULL
  * @values_bytes: size of its struct of values, which begins with struct common
  * @defaults: that struct, as it is without options
+ * @check: whether the options make sense together, NULL if they always do; @error on failure, which is one of usage
  * @run: build @result, a new object; a negative errno and @error on failure
  */
 struct command {
@@ -63,6 +72,7 @@ struct command {
 	const struct option_spec *options[COMMAND_TABLES];
 	size_t values_bytes;
 	const void *defaults;
+	int (*check)(const void *values, struct lf_error *error);
 	int (*run)(const void *values, char **operands, json_t *result, struct lf_error *error);
 };
 
@@ -71,5 +81,12 @@ extern const struct command device_commands[];
 extern const struct command matrix_commands[];
 extern const struct command deploy_commands[];
 extern const struct command train_commands[];
+extern const struct command eval_commands[];
+
+/** command_areas() - the tables above, ended by NULL */
+const struct command *const *command_areas(void);
+
+/** command_name() - its words with a blank between them */
+void command_name(const struct command *command, char *name, size_t bytes);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <lf/pool.h>
 
-#include "tools/lfctl/command.h"
+#include "tools/lfctl/open.h"
 #include "tools/lfctl/output.h"
 #include "tools/lfctl/progress.h"
 
@@ -16,6 +16,7 @@ struct deploy_values {
 	const char *pool;
 	uint64_t modules;
 	uint64_t pool_seed;
+	bool pool_only;
 	bool private;
 };
 
@@ -30,6 +31,8 @@ static const struct option_spec deploy_options[] = {
 	  "how many of them, 0 for all [0]", 0, LF_POOL_MODULES },
 	{ "pool-seed", OPTION_NUMBER, offsetof(struct deploy_values, pool_seed), "S",
 	  "draw them by this seed, 0 for the first ones [0]", 0, 1e15 },
+	{ "pool-only", OPTION_FLAG, offsetof(struct deploy_values, pool_only), NULL,
+	  "the model is there already, deploy a pool beside it", 0, 0 },
 	{ "private", OPTION_FLAG, offsetof(struct deploy_values, private), NULL,
 	  "readable by the owner only (otherwise by everyone: mode 0444)", 0, 0 },
 	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
@@ -37,55 +40,80 @@ static const struct option_spec deploy_options[] = {
 
 static const struct deploy_values deploy_defaults = { .name = "model" };
 
-static int deploy_pool(const struct deploy_values *values, struct lf_device *device,
-		       struct lf_counters *counters, json_t *result, struct lf_error *error)
+static int check(const void *opaque, struct lf_error *error)
 {
-	struct lf_pool_modules modules;
-	struct progress progress;
+	const struct deploy_values *values = opaque;
+
+	if (!values->model)
+		return lf_error_set(error, -EINVAL, "--model is missing");
+	if (values->pool_only && !values->pool)
+		return lf_error_set(error, -EINVAL, "--pool-only: --pool is missing");
+	if ((values->modules || values->pool_seed) && !values->pool)
+		return lf_error_set(error, -EINVAL, "--%s: --pool is missing",
+				    values->modules ? "modules" : "pool-seed");
+	return 0;
+}
+
+static json_t *module_names(const struct lf_pool_modules *modules)
+{
 	json_t *names = json_array();
+
+	for (uint32_t at = 0; at < modules->count; at++)
+		json_array_append_new(names,
+				      json_string(strrchr(modules->directories[at], '/') + 1));
+	return names;
+}
+
+static int deploy_on(struct lf_device *device, const struct deploy_values *values,
+		     const struct lf_pool_modules *modules, json_t *result, struct lf_error *error)
+{
+	struct lf_counters counters = { 0 };
+	struct progress progress;
+	struct lf_deploy_options options = { .directory = values->model,
+					     .name = values->name,
+					     .modules = values->pool ? modules : NULL,
+					     .pool_only = values->pool_only,
+					     .mode = values->private ? 0400 : 0444,
+					     .progress = progress_update,
+					     .argument = &progress };
 	int ret;
 
-	json_object_set_new(result, "modules", names);
-	if (!values->pool)
-		return 0;
-	ret = lf_pool_modules_find(values->pool, (uint32_t)values->modules, values->pool_seed,
-				   &modules, error);
+	progress_start(&progress, "deploy", values->common.quiet);
+	ret = lf_deploy(device, &options, &counters, error);
+	progress_end(&progress);
 	if (ret)
 		return ret;
-	for (uint32_t at = 0; at < modules.count; at++)
-		json_array_append_new(names,
-				      json_string(strrchr(modules.directories[at], '/') + 1));
-	progress_start(&progress, "deploy pool", values->common.quiet);
-	ret = lf_pool_deploy(device, values->model, values->name, &modules,
-			     values->private ? 0400 : 0444, progress_update, &progress, counters,
-			     error);
-	lf_pool_modules_release(&modules);
-	return ret;
+	json_object_set_new(result, "name", json_string(values->name));
+	json_object_set_new(result, "modules", module_names(modules));
+	json_object_set_new(result, "deploy", output_counters(&counters));
+	json_object_set_new(result, "device", output_device(lf_device_info(device)));
+	return 0;
 }
 
 static int deploy(const void *opaque, char **operands, json_t *result, struct lf_error *error)
 {
 	const struct deploy_values *values = opaque;
-	struct lf_counters counters = { 0 };
+	struct lf_pool_modules modules = { 0 };
+	struct lf_tokenizer *tokenizer;
 	struct lf_device *device;
-	struct progress progress;
 	int ret;
 
 	(void)operands;
-	if (!values->model)
-		return lf_error_set(error, -EINVAL, "--model is missing");
-	ret = lf_device_open(values->common.device, &device, error);
+	/* The vocabulary is not programmed, but without one the model would be of no use. */
+	ret = open_tokenizer(values->model, &tokenizer, error);
 	if (ret)
 		return ret;
-	json_object_set_new(result, "device", output_device(lf_device_info(device)));
-	progress_start(&progress, "deploy model", values->common.quiet);
-	ret = lf_encoder_deploy(device, values->model, values->name, values->private ? 0400 : 0444,
-				progress_update, &progress, &counters, error);
+	lf_tokenizer_close(tokenizer);
+	if (values->pool)
+		ret = lf_pool_modules_find(values->pool, (uint32_t)values->modules,
+					   values->pool_seed, &modules, error);
 	if (!ret)
-		ret = deploy_pool(values, device, &counters, result, error);
-	if (!ret)
-		json_object_set_new(result, "deploy", output_counters(&counters));
-	lf_device_close(device);
+		ret = open_device(&values->common, &device, error);
+	if (!ret) {
+		ret = deploy_on(device, values, &modules, result, error);
+		lf_device_close(device);
+	}
+	lf_pool_modules_release(&modules);
 	return ret;
 }
 
@@ -94,9 +122,10 @@ const struct command deploy_commands[] = {
 	  NULL,
 	  NULL,
 	  "program a model and a pool of LoRA modules, once",
-	  { deploy_options, common_options },
+	  { deploy_options, device_options, common_options },
 	  sizeof(struct deploy_values),
 	  &deploy_defaults,
+	  check,
 	  deploy },
 	{ 0 },
 };

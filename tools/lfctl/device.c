@@ -4,42 +4,45 @@
 #include <glob.h>
 #include <stdio.h>
 
-#include "tools/lfctl/command.h"
+#include "tools/lfctl/open.h"
 #include "tools/lfctl/output.h"
 
 static const struct common common_defaults;
 
+static json_t *device_row(const char *path)
+{
+	struct lf_error reason = { 0 };
+	struct lf_device *device;
+	json_t *row;
+
+	/* Other accelerators share the directory, and a node may be closed to the caller. */
+	if (lf_device_open(path, &device, &reason))
+		return json_pack("{s:s, s:n, s:n, s:s}", "path", path, "bus", "preset", "state",
+				 reason.text);
+	row = json_pack("{s:s, s:s, s:s, s:s}", "path", path, "bus", lf_device_info(device)->bus,
+			"preset", lf_device_info(device)->preset, "state", "ready");
+	lf_device_close(device);
+	return row;
+}
+
 static int list(const void *values, char **operands, json_t *result, struct lf_error *error)
 {
+	const struct common *common = values;
 	json_t *devices = json_array();
 	glob_t nodes;
 
-	(void)values;
 	(void)operands;
 	(void)error;
 	json_object_set_new(result, "devices", devices);
 	if (!glob("/dev/accel/accel*", 0, NULL, &nodes)) {
-		for (size_t at = 0; at < nodes.gl_pathc; at++) {
-			struct lf_error reason;
-			struct lf_device *device;
-			json_t *row;
-
-			/* Other accelerators share the directory, and a node may be closed to the caller. */
-			if (lf_device_open(nodes.gl_pathv[at], &device, &reason)) {
-				row = json_pack("{s:s, s:n, s:n, s:s}", "path", nodes.gl_pathv[at],
-						"bus", "preset", "state", reason.text);
-			} else {
-				const struct lf_device_info *info = lf_device_info(device);
-
-				row = json_pack("{s:s, s:s, s:s, s:s}", "path", info->path, "bus",
-						info->bus, "preset", info->preset, "state",
-						"ready");
-				lf_device_close(device);
-			}
-			json_array_append_new(devices, row);
-		}
+		for (size_t at = 0; at < nodes.gl_pathc; at++)
+			json_array_append_new(devices, device_row(nodes.gl_pathv[at]));
 		globfree(&nodes);
 	}
+	if (!json_array_size(devices) && !common->quiet)
+		fputs("lfctl: no accelerator found; commands without --device work on inproc:ideal, a "
+		      "device in the process\n",
+		      stderr);
 	json_array_append_new(devices, json_pack("{s:s, s:s, s:s, s:s}", "path", "inproc", "bus",
 						 "none", "preset", "ideal", "state", "ready"));
 	return 0;
@@ -50,7 +53,7 @@ static int info(const void *values, char **operands, json_t *result, struct lf_e
 	const struct common *common = values;
 	const struct lf_device_info *info;
 	struct lf_device *device;
-	int ret = lf_device_open(common->device, &device, error);
+	int ret = open_device(common, &device, error);
 
 	(void)operands;
 	if (ret)
@@ -83,7 +86,7 @@ static int telemetry(const void *values, char **operands, json_t *result, struct
 	const struct common *common = values;
 	struct lf_telemetry telemetry;
 	struct lf_device *device;
-	int ret = lf_device_open(common->device, &device, error);
+	int ret = open_device(common, &device, error);
 
 	(void)operands;
 	if (ret)
@@ -118,22 +121,25 @@ const struct command device_commands[] = {
 	  { common_options },
 	  sizeof(struct common),
 	  &common_defaults,
+	  NULL,
 	  list },
 	{ "info",
 	  NULL,
 	  NULL,
 	  "what a device is and what one job may hold",
-	  { common_options },
+	  { device_options, common_options },
 	  sizeof(struct common),
 	  &common_defaults,
+	  NULL,
 	  info },
 	{ "telemetry",
 	  NULL,
 	  NULL,
 	  "energy, work and wear of a device since it was made",
-	  { common_options },
+	  { device_options, common_options },
 	  sizeof(struct common),
 	  &common_defaults,
+	  NULL,
 	  telemetry },
 	{ 0 },
 };

@@ -5,41 +5,58 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lf/lf_hw.h>
+
 #include "tools/lfctl/command.h"
+#include "tools/lfctl/manual.h"
 #include "tools/lfctl/output.h"
+#include "tools/lfctl/text.h"
+
+/* Room for the words of a command. */
+#define NAME_BYTES 40
 
 static const struct command *const areas[] = {
-	device_commands,
-	deploy_commands,
-	matrix_commands,
-	train_commands,
+	device_commands, deploy_commands, matrix_commands, train_commands, eval_commands, NULL,
+};
+
+const struct option_spec device_options[] = {
+	{ "device", OPTION_TEXT, offsetof(struct common, device), "SPEC",
+	  "/dev/accel/accelN, or inproc[:preset,key=value...]", 0, 0 },
+	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
 };
 
 const struct option_spec common_options[] = {
-	{ "device", OPTION_TEXT, offsetof(struct common, device), "SPEC",
-	  "/dev/accel/accelN, or inproc[:preset,key=value...]", 0, 0 },
 	{ "json", OPTION_FLAG, offsetof(struct common, json), NULL, "print JSON on standard output",
 	  0, 0 },
 	{ "quiet", OPTION_FLAG, offsetof(struct common, quiet), NULL,
-	  "no progress on standard error", 0, 0 },
+	  "no progress and no remarks on standard error", 0, 0 },
 	{ "help", OPTION_FLAG, offsetof(struct common, help), NULL, "this text", 0, 0 },
 	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
 };
 
-#define AREAS (sizeof(areas) / sizeof(areas[0]))
+const struct command *const *command_areas(void)
+{
+	return areas;
+}
+
+void command_name(const struct command *command, char *name, size_t bytes)
+{
+	snprintf(name, bytes, "%s%s%s", command->noun, command->verb ? " " : "",
+		 command->verb ? command->verb : "");
+}
 
 static void print_usage(FILE *stream)
 {
-	fputs("usage: lfctl COMMAND [OPTION...]\n\n", stream);
-	for (size_t area = 0; area < AREAS; area++)
-		for (const struct command *command = areas[area]; command->noun; command++) {
-			char name[40];
+	char name[NAME_BYTES];
 
-			snprintf(name, sizeof(name), "%s%s%s", command->noun,
-				 command->verb ? " " : "", command->verb ? command->verb : "");
+	fputs("usage: lfctl COMMAND [OPTION...]\n\n", stream);
+	for (const struct command *const *area = areas; *area; area++)
+		for (const struct command *command = *area; command->noun; command++) {
+			command_name(command, name, sizeof(name));
 			fprintf(stream, "  %-16s %s\n", name, command->help);
 		}
-	fputs("\nlfctl COMMAND --help lists the options of a command.\n"
+	fputs("\nlfctl COMMAND --help lists the options of a command. Without --device, commands work on "
+	      "the\nfirst accelerator of the machine, or else on one in the process.\n"
 	      "Exit status: 0 ok, 1 failed, 2 usage, 3 no device, 4 permission, 5 device error, "
 	      "6 verification mismatch.\n",
 	      stream);
@@ -47,18 +64,19 @@ static void print_usage(FILE *stream)
 
 static void print_command(const struct command *command)
 {
-	printf("usage: lfctl %s%s%s%s%s [OPTION...]\n\n%s\n\n", command->noun,
-	       command->verb ? " " : "", command->verb ? command->verb : "",
-	       command->operands ? " " : "", command->operands ? command->operands : "",
-	       command->help);
+	char name[NAME_BYTES];
+
+	command_name(command, name, sizeof(name));
+	printf("usage: lfctl %s%s%s [OPTION...]\n\n%s\n\n", name, command->operands ? " " : "",
+	       command->operands ? command->operands : "", command->help);
 	options_help(command->options);
 }
 
 /* Finds the command that the arguments begin with; @used receives how many words its name has. */
 static const struct command *find_command(int argc, char **argv, int *used)
 {
-	for (size_t area = 0; area < AREAS; area++)
-		for (const struct command *command = areas[area]; command->noun; command++) {
+	for (const struct command *const *area = areas; *area; area++)
+		for (const struct command *command = *area; command->noun; command++) {
 			if (strcmp(command->noun, argv[0]))
 				continue;
 			*used = command->verb ? 2 : 1;
@@ -68,8 +86,28 @@ static const struct command *find_command(int argc, char **argv, int *used)
 	return NULL;
 }
 
+static void print_unknown(int argc, char **argv)
+{
+	char name[NAME_BYTES];
+	bool noun = false;
+
+	fprintf(stderr, "lfctl: %s%s%s: no such command", argv[0], argc > 1 ? " " : "",
+		argc > 1 ? argv[1] : "");
+	for (const struct command *const *area = areas; *area; area++)
+		for (const struct command *command = *area; command->noun; command++) {
+			if (strcmp(command->noun, argv[0]))
+				continue;
+			command_name(command, name, sizeof(name));
+			fprintf(stderr, "%s%s", noun ? ", " : "; there are: ", name);
+			noun = true;
+		}
+	fputs("\nTry: lfctl --help\n", stderr);
+}
+
 static enum exit_code exit_code_of(int ret)
 {
+	if (ret <= -COMMAND_EXIT_BASE)
+		return (enum exit_code)(-ret - COMMAND_EXIT_BASE);
 	switch (ret) {
 	case 0:
 		return EXIT_OK;
@@ -80,7 +118,6 @@ static enum exit_code exit_code_of(int ret)
 	case -EPERM:
 		return EXIT_PERMISSION;
 	case -EIO:
-	case -EDOM:
 	case -ETIMEDOUT:
 	case -ECANCELED:
 	case -EPROTO:
@@ -103,11 +140,49 @@ static int count_words(const char *operands)
 	return words;
 }
 
-static enum exit_code run_command(const struct command *command, int argc, char **argv)
+/* What was printed has arrived, or the command has failed. */
+static enum exit_code finish_output(enum exit_code code)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return code;
+	fprintf(stderr, "lfctl: standard output: %s\n",
+		errno ? strerror(errno) : "could not be written");
+	return code ? code : EXIT_FAILED;
+}
+
+static enum exit_code execute(const struct command *command, const struct common *values,
+			      char **operands, json_t *result)
 {
 	struct lf_error error = { 0 };
+	enum exit_code code = EXIT_USAGE;
+	char name[NAME_BYTES];
+
+	json_object_set_new(result, "schema_version", json_integer(LFCTL_SCHEMA_VERSION));
+	if (!command->check || !command->check(values, &error))
+		code = exit_code_of(command->run(values, operands, result, &error));
+	if (code)
+		fprintf(stderr, "lfctl: %s\n", error.text);
+	if (code == EXIT_USAGE) {
+		command_name(command, name, sizeof(name));
+		fprintf(stderr, "Try: lfctl %s --help\n", name);
+	}
+	if (code)
+		return code;
+	if (!values->json)
+		text_write(result);
+	else if (output_json(result))
+		return finish_output(EXIT_FAILED);
+	return finish_output(EXIT_OK);
+}
+
+static enum exit_code run_command(const struct command *command, int argc, char **argv)
+{
 	struct common *values = malloc(command->values_bytes);
 	json_t *result = json_object();
+	struct lf_error error = { 0 };
+	enum exit_code code = EXIT_OK;
+	char name[NAME_BYTES];
 	int operands, ret;
 
 	if (!values || !result) {
@@ -119,30 +194,26 @@ static enum exit_code run_command(const struct command *command, int argc, char 
 	memcpy(values, command->defaults, command->values_bytes);
 	ret = options_parse(command->options, values, argc, argv, &operands, &error);
 	if (!ret && !values->help && operands != count_words(command->operands))
-		ret = lf_error_set(&error, -EINVAL, "%d operands given, %d wanted", operands,
-				   count_words(command->operands));
+		ret = lf_error_set(&error, -EINVAL, "%d operands given, wanted %s", operands,
+				   command->operands ? command->operands : "none");
 	if (ret) {
-		fprintf(stderr, "lfctl: %s\nTry: lfctl %s%s%s --help\n", error.text, command->noun,
-			command->verb ? " " : "", command->verb ? command->verb : "");
-		free(values);
-		json_decref(result);
-		return EXIT_USAGE;
-	}
-	if (values->help) {
+		command_name(command, name, sizeof(name));
+		fprintf(stderr, "lfctl: %s\nTry: lfctl %s --help\n", error.text, name);
+		code = EXIT_USAGE;
+	} else if (values->help) {
 		print_command(command);
+		code = finish_output(EXIT_OK);
 	} else {
-		json_object_set_new(result, "schema_version", json_integer(LFCTL_SCHEMA_VERSION));
-		ret = command->run(values, argv, result, &error);
-		if (ret)
-			fprintf(stderr, "lfctl: %s\n", error.text);
-		else if (values->json)
-			ret = output_json(result) ? -EIO : 0;
-		else
-			output_text(result);
+		code = execute(command, values, argv, result);
 	}
 	free(values);
 	json_decref(result);
-	return exit_code_of(ret);
+	return code;
+}
+
+static bool is_word(const char *argument, const char *word, const char *other)
+{
+	return !strcmp(argument, word) || !strcmp(argument, other);
 }
 
 int main(int argc, char **argv)
@@ -154,15 +225,21 @@ int main(int argc, char **argv)
 		print_usage(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
-		print_usage(stdout);
-		return EXIT_OK;
-	}
 	command = find_command(argc - 1, argv + 1, &used);
-	if (!command) {
-		fprintf(stderr, "lfctl: %s%s%s: no such command\nTry: lfctl --help\n", argv[1],
-			used == 2 && argc > 2 ? " " : "", used == 2 && argc > 2 ? argv[2] : "");
+	if (command)
+		return run_command(command, argc - 1 - used, argv + 1 + used);
+	if (is_word(argv[1], "--help", "-h") || is_word(argv[1], "help", "--help")) {
+		print_usage(stdout);
+	} else if (is_word(argv[1], "--version", "-V")) {
+		printf("lfctl: output schema %d, device interface %d.%d\n", LFCTL_SCHEMA_VERSION,
+		       LF_HW_VERSION_MAJOR, LF_HW_VERSION_MINOR);
+	} else if (!strcmp(argv[1], "--manual")) {
+		manual_page();
+	} else if (!strcmp(argv[1], "--completion")) {
+		manual_completion();
+	} else {
+		print_unknown(argc - 1, argv + 1);
 		return EXIT_USAGE;
 	}
-	return run_command(command, argc - 1 - used, argv + 1 + used);
+	return finish_output(EXIT_OK);
 }

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tools/lfctl/command.h"
-#include "tools/lfctl/output.h"
+#include <lf/matrix.h>
+
+#include "tools/lfctl/open.h"
 
 static const struct common common_defaults;
 
@@ -37,7 +38,7 @@ static int list(const void *values, char **operands, json_t *result, struct lf_e
 
 	(void)operands;
 	json_object_set_new(result, "matrices", rows);
-	ret = lf_device_open(common->device, &device, error);
+	ret = open_device(common, &device, error);
 	if (ret)
 		return ret;
 	ret = lf_matrix_list(device, &matrices, &count, error);
@@ -58,7 +59,7 @@ static int info(const void *values, char **operands, json_t *result, struct lf_e
 	struct lf_device *device;
 	int ret;
 
-	ret = lf_device_open(common->device, &device, error);
+	ret = open_device(common, &device, error);
 	if (ret)
 		return ret;
 	ret = lf_matrix_open(device, operands[0], &matrix, error);
@@ -77,17 +78,19 @@ const struct command matrix_commands[] = {
 	  "list",
 	  NULL,
 	  "matrices that are published on a device",
-	  { common_options },
+	  { device_options, common_options },
 	  sizeof(struct common),
 	  &common_defaults,
+	  NULL,
 	  list },
 	{ "matrix",
 	  "info",
 	  "NAME",
 	  "one matrix",
-	  { common_options },
+	  { device_options, common_options },
 	  sizeof(struct common),
 	  &common_defaults,
+	  NULL,
 	  info },
 	{ 0 },
 };

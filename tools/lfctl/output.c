@@ -79,115 +79,24 @@ int output_json(const json_t *object)
 {
 	int ret = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 
-	if (!ret)
-		ret = putchar('\n') == EOF;
-	return ret || fflush(stdout) ? -1 : 0;
+	return ret || putchar('\n') == EOF ? -1 : 0;
 }
 
-/* A value in a cell of text. */
-static void scalar_text(const json_t *value, char *text, size_t bytes)
+void output_order(json_t *object, const char *const *keys)
 {
-	size_t used = 0;
-	json_t *element;
-	size_t at;
-
-	switch (json_typeof(value)) {
-	case JSON_STRING:
-		snprintf(text, bytes, "%s", json_string_value(value));
-		break;
-	case JSON_INTEGER:
-		snprintf(text, bytes, "%lld", (long long)json_integer_value(value));
-		break;
-	case JSON_REAL:
-		snprintf(text, bytes, "%.6g", json_real_value(value));
-		break;
-	case JSON_ARRAY:
-		text[0] = '\0';
-		json_array_foreach(value, at, element)
-		{
-			char part[64];
-
-			scalar_text(element, part, sizeof(part));
-			used += (size_t)snprintf(text + used, used < bytes ? bytes - used : 0,
-						 "%s%s", at ? ", " : "", part);
-			if (used >= bytes)
-				break;
-		}
-		break;
-	default:
-		snprintf(text, bytes, "%s",
-			 json_is_true(value)	? "yes"
-			 : json_is_false(value) ? "no"
-						: "-");
-	}
+	for (; *keys; keys++)
+		json_object_set_new(object, *keys, json_null());
 }
 
-static int column_width(const json_t *rows, const char *key)
+void output_tidy(json_t *object)
 {
-	int width = (int)strlen(key);
-	char text[256];
-	json_t *row;
-	size_t at;
-
-	json_array_foreach(rows, at, row)
-	{
-		scalar_text(json_object_get(row, key), text, sizeof(text));
-		if ((int)strlen(text) > width)
-			width = (int)strlen(text);
-	}
-	return width;
-}
-
-static void table_text(const json_t *rows)
-{
-	json_t *first = json_array_get(rows, 0), *row, *value;
-	const char *key;
-	char text[256];
-	size_t at;
-
-	if (!first) {
-		printf("(none)\n");
-		return;
-	}
-	json_object_foreach(first, key, value) printf("%-*s  ", column_width(rows, key), key);
-	printf("\n");
-	json_array_foreach(rows, at, row)
-	{
-		json_object_foreach(first, key, value)
-		{
-			scalar_text(json_object_get(row, key), text, sizeof(text));
-			printf("%-*s  ", column_width(rows, key), text);
-		}
-		printf("\n");
-	}
-}
-
-static void object_text(const json_t *object, const char *prefix)
-{
-	char name[128], text[256];
 	const char *key;
 	json_t *value;
+	void *next;
 
-	json_object_foreach((json_t *)object, key, value)
+	json_object_foreach_safe(object, next, key, value)
 	{
-		snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? "." : "", key);
-		if (json_is_object(value)) {
-			object_text(value, name);
-		} else if (json_is_array(value) &&
-			   (!json_array_size(value) || json_is_object(json_array_get(value, 0)))) {
-			table_text(value);
-		} else {
-			scalar_text(value, text, sizeof(text));
-			printf("%-36s %s\n", name, text);
-		}
+		if (json_is_null(value))
+			json_object_del(object, key);
 	}
-}
-
-void output_text(const json_t *object)
-{
-	json_t *shown = json_copy((json_t *)object);
-
-	json_object_del(shown, "schema_version");
-	object_text(shown, "");
-	json_decref(shown);
 }

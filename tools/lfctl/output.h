@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The JSON object of a command, written as JSON or as text; and the objects that several commands share. */
+/* The JSON object of a command, written as JSON; and the objects that several commands share. As text: text.h. */
 #ifndef LFCTL_OUTPUT_H
 #define LFCTL_OUTPUT_H
 
@@ -8,11 +8,17 @@
 #include <lf/device.h>
 #include <lf/matrix.h>
 
-/** output_json() - one object on standard output */
+/** output_json() - one object on standard output; -1 if that fails */
 int output_json(const json_t *object);
 
-/** output_text() - the same for people: fields in columns, arrays of objects as tables */
-void output_text(const json_t *object);
+/**
+ * output_order() - decide which keys come first, in text as in JSON
+ * @keys: ended by NULL; those that no value follows for are taken away by output_tidy()
+ */
+void output_order(json_t *object, const char *const *keys);
+
+/** output_tidy() - see output_order() */
+void output_tidy(json_t *object);
 
 /** output_energy() - {"array", "dac", ..., "total"} in picojoules */
 json_t *output_energy(const struct lf_counters *counters);

@@ -26,9 +26,11 @@ void progress_note(struct progress *progress, uint64_t done, uint64_t total, con
 		fprintf(stderr, "\r%-12s [%.*s%*s] %3d %% %s\033[K%s", progress->label, filled,
 			"##############################", BAR_WIDTH - filled, "", percent, note,
 			done == total ? "\n" : "");
+		progress->open = done != total;
 	} else if (percent - progress->printed >= LINE_STEP || done == total) {
-		fprintf(stderr, "%s: %d %% (%llu of %llu) %s\n", progress->label, percent,
-			(unsigned long long)done, (unsigned long long)total, note);
+		fprintf(stderr, "%s: %d %% (%llu of %llu)%s%s\n", progress->label, percent,
+			(unsigned long long)done, (unsigned long long)total, *note ? " " : "",
+			note);
 	} else {
 		return;
 	}
@@ -38,4 +40,11 @@ void progress_note(struct progress *progress, uint64_t done, uint64_t total, con
 void progress_update(void *progress, uint64_t done, uint64_t total)
 {
 	progress_note(progress, done, total, "");
+}
+
+void progress_end(struct progress *progress)
+{
+	if (progress->open)
+		fputc('\n', stderr);
+	progress->open = false;
 }

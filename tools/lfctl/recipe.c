@@ -30,6 +30,14 @@ int recipe_read(struct recipe *recipe, const json_t *object, struct lf_error *er
 	if (modules < 0 || modules > LF_POOL_MODULES || pool_seed < 0 || rank < 0 ||
 	    rank > UINT32_MAX || tokens < 2 || tokens > UINT32_MAX)
 		return lf_error_set(error, -EINVAL, "adaptation, recipe: a number is out of range");
+	if ((strcmp(recipe->method, "lorafusion") && strcmp(recipe->method, "head")) ||
+	    (strcmp(recipe->merge, "sum") && strcmp(recipe->merge, "product")) ||
+	    (strcmp(recipe->head, "cosine") && strcmp(recipe->head, "linear")))
+		return lf_error_set(error, -EINVAL,
+				    "adaptation, recipe: method, merge or head is not known");
+	if (!(recipe->temperature > 0.0))
+		return lf_error_set(error, -EINVAL, "adaptation, recipe: temperature is %g",
+				    recipe->temperature);
 	recipe->modules = (uint64_t)modules;
 	recipe->pool_seed = (uint64_t)pool_seed;
 	recipe->rank = (uint64_t)rank;

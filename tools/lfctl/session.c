@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/lfctl/open.h"
 #include "tools/lfctl/session.h"
 
 /* Learning rate of a linear head; it is a convex problem and Adam is not picky. */
@@ -47,7 +48,7 @@ static int read_task(struct session *session, const struct session_options *opti
 	if (!ret)
 		ret = lf_label_set_read(&session->labels, path, error);
 	if (!ret)
-		ret = lf_tokenizer_open(&session->tokenizer, options->model, error);
+		ret = open_tokenizer(options->model, &session->tokenizer, error);
 	if (!ret && options->training)
 		ret = read_examples(session, options, "train", tokens, 0, &session->train, error);
 	if (!ret)
@@ -56,8 +57,9 @@ static int read_task(struct session *session, const struct session_options *opti
 	return ret;
 }
 
-int session_open(struct session *session, const struct session_options *options,
-		 const struct recipe *recipe, struct lf_error *error)
+/* Opens what was deployed. */
+static int open_deployed(struct session *session, const struct session_options *options,
+			 const struct recipe *recipe, struct lf_error *error)
 {
 	struct lf_encoder_options encoder = { .directory = options->model,
 					      .name = options->name,
@@ -67,13 +69,24 @@ int session_open(struct session *session, const struct session_options *options,
 					      .simd = options->simd };
 	int ret;
 
+	ret = lf_encoder_open(session->device, &encoder, &session->encoder, error);
+	if (!ret && session->modules.count)
+		ret = lf_pool_open(session->encoder, &session->modules, &session->pool, error);
+	if (ret == -ENOENT)
+		lf_error_prefix(
+			error, ret,
+			"device %s (lfctl matrix list shows what it holds, lfctl deploy adds to it)",
+			lf_device_info(session->device)->path);
+	return ret;
+}
+
+int session_open(struct session *session, const struct session_options *options,
+		 const struct recipe *recipe, struct lf_error *error)
+{
+	int ret;
+
 	*session = (struct session){ 0 };
-	if (!options->model || !options->task)
-		return lf_error_set(error, -EINVAL, "--%s is missing",
-				    options->model ? "task" : "model");
 	if (!strcmp(recipe->method, "lorafusion")) {
-		if (!options->pool)
-			return lf_error_set(error, -EINVAL, "--pool is missing");
 		ret = lf_pool_modules_find(options->pool, (uint32_t)recipe->modules,
 					   recipe->pool_seed, &session->modules, error);
 		if (ret)
@@ -81,11 +94,9 @@ int session_open(struct session *session, const struct session_options *options,
 	}
 	ret = read_task(session, options, recipe, error);
 	if (!ret)
-		ret = lf_device_open(options->device, &session->device, error);
+		ret = open_device(options->common, &session->device, error);
 	if (!ret)
-		ret = lf_encoder_open(session->device, &encoder, &session->encoder, error);
-	if (!ret && session->modules.count)
-		ret = lf_pool_open(session->encoder, &session->modules, &session->pool, error);
+		ret = open_deployed(session, options, recipe, error);
 	if (!ret)
 		ret = lf_head_cosine(session->encoder, session->tokenizer, session->labels,
 				     recipe->temperature, &session->zero_shot, error);

@@ -7,11 +7,12 @@
 
 #include <lf/train.h>
 
+#include "tools/lfctl/command.h"
 #include "tools/lfctl/recipe.h"
 
 /**
  * struct session_options - where everything is
- * @device: specification of the device, NULL for the default
+ * @common: the command's, for its device
  * @model: directory of the model
  * @name: name it was deployed under
  * @pool: directory of the pool, for LoRAFusion
@@ -24,7 +25,7 @@
  * @training: read train.jsonl as well
  */
 struct session_options {
-	const char *device;
+	const struct common *common;
 	const char *model;
 	const char *name;
 	const char *pool;

@@ -1,40 +1,25 @@
 // SPDX-License-Identifier: MIT
-/* lfctl train and eval. */
+/* lfctl train. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <lf/statistics.h>
 #include <lf/trainable.h>
 
-#include "tools/lfctl/command.h"
+#include "tools/lfctl/evaluation.h"
+#include "tools/lfctl/outfile.h"
 #include "tools/lfctl/output.h"
 #include "tools/lfctl/progress.h"
-#include "tools/lfctl/session.h"
-
-/* Seed of the bootstrap: an interval is a property of the predictions, not of a run. */
-#define BOOTSTRAP_SEED 1
 
 struct train_values {
-	struct common common;
+	struct places places;
 	struct recipe recipe;
-	const char *model;
-	const char *name;
-	const char *pool;
-	const char *task;
-	const char *adapter;
-	const char *predictions;
 	const char *checkpoint;
 	uint64_t checkpoint_steps;
 	uint64_t epochs;
-	uint64_t batch;
 	uint64_t steps;
 	uint64_t seed;
-	uint64_t threads;
-	uint64_t test_limit;
-	const char *simd;
-	const char *split;
 	double rate;
 	double coefficient_rate;
 	double magnitude_rate;
@@ -43,28 +28,8 @@ struct train_values {
 
 #define PLACE(field) offsetof(struct train_values, field)
 
-/* Where things are, for both commands. */
-static const struct option_spec place_options[] = {
-	{ "model", OPTION_TEXT, PLACE(model), "DIR", "Hugging Face directory of the model", 0, 0 },
-	{ "name", OPTION_TEXT, PLACE(name), "NAME", "what it was deployed under [model]", 0, 0 },
-	{ "pool", OPTION_TEXT, PLACE(pool), "DIR", "directory of the pool's PEFT adapters", 0, 0 },
-	{ "task", OPTION_TEXT, PLACE(task), "DIR", "labels.json and {train,validation,test}.jsonl",
-	  0, 0 },
-	{ "split", OPTION_CHOICE, PLACE(split), "test|validation", "what to test on [test]", 0, 0 },
-	{ "test-limit", OPTION_NUMBER, PLACE(test_limit), "N",
-	  "first test examples only, 0 for all [0]", 0, 1e9 },
-	{ "predictions", OPTION_TEXT, PLACE(predictions), "FILE",
-	  "write the predicted labels of the test examples, a line each", 0, 0 },
-	{ "batch", OPTION_NUMBER, PLACE(batch), "N", "sentences a step [10]", 1, 4096 },
-	{ "threads", OPTION_NUMBER, PLACE(threads), "N", "of the host, 0 for one a CPU [0]", 0,
-	  256 },
-	{ "simd", OPTION_TEXT, PLACE(simd), "ISA",
-	  "host kernels: scalar, avx2, avx512, neon or auto [auto]", 0, 0 },
-	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
-};
-
 static const struct option_spec train_options[] = {
-	{ "adapter", OPTION_TEXT, PLACE(adapter), "PATH",
+	{ "adapter", OPTION_TEXT, PLACE(places.adapter), "PATH",
 	  "write what was learned: a file, or for lora a PEFT directory", 0, 0 },
 	{ "method", OPTION_CHOICE, PLACE(recipe.method), "lorafusion|lora|head",
 	  "what is trained [lorafusion]", 0, 0 },
@@ -100,12 +65,8 @@ static const struct option_spec train_options[] = {
 	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
 };
 
-static const struct option_spec eval_options[] = {
-	{ "adapter", OPTION_TEXT, PLACE(adapter), "FILE", "what lfctl train wrote", 0, 0 },
-	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
-};
-
 static const struct train_values train_defaults = {
+	.places = PLACES_DEFAULTS,
 	.recipe = { .method = "lorafusion",
 		    .merge = "sum",
 		    .rank = 16,
@@ -114,40 +75,75 @@ static const struct train_values train_defaults = {
 		    .head = "cosine",
 		    .temperature = LF_HEAD_TEMPERATURE,
 		    .tokens = 32 },
-	.name = "model",
-	.split = "test",
 	.checkpoint_steps = 50,
 	.epochs = 20,
-	.batch = 10,
 	.seed = 1,
 	.rate = 0.001,
 	.coefficient_rate = 0.02,
 	.magnitude_rate = 0.005,
 };
 
-static struct session_options session_options_of(const struct train_values *values)
-{
-	return (struct session_options){ .device = values->common.device,
-					 .model = values->model,
-					 .name = values->name,
-					 .pool = values->pool,
-					 .task = values->task,
-					 .batch = (uint32_t)values->batch,
-					 .threads = (uint32_t)values->threads,
-					 .simd = values->simd,
-					 .split = values->split,
-					 .test_limit = (uint32_t)values->test_limit };
-}
+/* What a reader wants to know first. */
+static const char *const result_keys[] = { "task",	"samples",    "accuracy", "trained",
+					   "trainable", "adaptation", "wall_s",	  "device",
+					   "recipe",	NULL };
 
-static int count_trainable(const struct train_values *values, uint32_t modules, json_t *result,
-			   struct lf_error *error)
+static int check(const void *opaque, struct lf_error *error)
 {
-	struct lf_model_config config;
-	struct lf_trainable count;
+	const struct train_values *values = opaque;
+	const struct recipe *recipe = &values->recipe;
+	const struct places *places = &values->places;
 	uint32_t targets;
 	int ret;
 
-	ret = lf_model_config_read(&config, values->model, error);
+	ret = recipe_targets(recipe, &targets, error);
+	if (ret)
+		return ret;
+	if (values->dry_run && !places->session.model)
+		return lf_error_set(error, -EINVAL, "--model is missing");
+	if (values->dry_run && !recipe->modules && !places->session.pool)
+		return lf_error_set(
+			error, -EINVAL,
+			"--modules is missing: how many modules the pool has (or --pool, "
+			"to count them)");
+	if (values->dry_run)
+		return 0;
+	if (!strcmp(recipe->method, "head") && strcmp(recipe->head, "linear"))
+		return lf_error_set(error, -EINVAL,
+				    "--method head: needs --head linear, as the cosine head has "
+				    "nothing to train");
+	if (values->checkpoint && places->adapter && !strcmp(values->checkpoint, places->adapter))
+		return lf_error_set(error, -EINVAL, "--checkpoint and --adapter are the same file");
+	return places_check(places, recipe->method, error);
+}
+
+static json_t *trainable_json(const struct lf_trainable *count)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "lorafusion", (json_int_t)count->lorafusion,
+			 "lora", (json_int_t)count->lora, "coefficients",
+			 (json_int_t)count->coefficients, "magnitudes",
+			 (json_int_t)count->magnitudes);
+}
+
+/* Counts from config.json alone; the modules are counted in the pool if their number is not given. */
+static int dry_run(const struct train_values *values, json_t *result, struct lf_error *error)
+{
+	uint32_t modules = (uint32_t)values->recipe.modules;
+	struct lf_pool_modules found;
+	struct lf_model_config config;
+	struct lf_trainable count;
+	uint32_t targets;
+	int ret = 0;
+
+	if (!modules) {
+		ret = lf_pool_modules_find(values->places.session.pool, 0, 0, &found, error);
+		if (!ret) {
+			modules = found.count;
+			lf_pool_modules_release(&found);
+		}
+	}
+	if (!ret)
+		ret = lf_model_config_read(&config, values->places.session.model, error);
 	if (!ret)
 		ret = recipe_targets(&values->recipe, &targets, error);
 	if (!ret)
@@ -155,94 +151,38 @@ static int count_trainable(const struct train_values *values, uint32_t modules, 
 					 &count, error);
 	if (ret)
 		return ret;
-	json_object_set_new(result, "trainable",
-			    json_pack("{s:I, s:I, s:I, s:I}", "lorafusion",
-				      (json_int_t)count.lorafusion, "lora", (json_int_t)count.lora,
-				      "coefficients", (json_int_t)count.coefficients, "magnitudes",
-				      (json_int_t)count.magnitudes));
+	json_object_set_new(result, "trainable", trainable_json(&count));
+	json_object_set_new(result, "recipe", recipe_json(&values->recipe));
 	return 0;
 }
 
-/* The device's own counters where the caller may read them, else those of this process's jobs. */
-static int read_counters(struct session *session, struct lf_counters *counters, const char **source,
-			 struct lf_error *error)
+/* What LoRAFusion trains with this pool, and what a LoRA of the same rank on the same layers would. */
+static int count_pool(const struct session *session, json_t *result, struct lf_error *error)
 {
-	struct lf_telemetry telemetry;
-
-	if (!lf_device_telemetry(session->device, &telemetry, NULL)) {
-		*counters = telemetry.total;
-		*source = "device";
-		return 0;
-	}
-	*source = "context";
-	return lf_device_counters(session->device, counters, error);
-}
-
-static int write_predictions(const struct train_values *values, const struct session *session,
-			     const uint32_t *predictions, struct lf_error *error)
-{
-	FILE *file;
-	int failed = 0;
-
-	if (!values->predictions)
-		return 0;
-	file = fopen(values->predictions, "w");
-	if (!file)
-		return lf_error_set(error, -errno, "%s: %s", values->predictions, strerror(errno));
-	for (uint32_t at = 0; at < session->test.count; at++)
-		failed |= fprintf(file, "%s\n",
-				  lf_label_set_at(session->labels, predictions[at])->name) < 0;
-	if (fclose(file) || failed)
-		return lf_error_set(error, -EIO, "%s: could not be written", values->predictions);
-	return 0;
-}
-
-static int predict(const struct train_values *values, struct session *session, const char *label,
-		   struct lf_head *head, uint32_t **predictions, struct lf_error *error)
-{
-	struct progress progress;
+	struct lf_model_config config = { .family = LF_MODEL_BERT,
+					  .bert = *lf_encoder_config(session->encoder) };
+	struct lf_trainable count;
 	int ret;
 
-	*predictions = calloc(session->test.count, sizeof(**predictions));
-	if (!*predictions)
-		return lf_error_set(error, -ENOMEM, "no memory for predictions");
-	progress_start(&progress, label, values->common.quiet);
-	ret = lf_predict(session->encoder, head, &session->test, (uint32_t)values->batch,
-			 *predictions, progress_update, &progress, error);
+	ret = lf_trainable_count(&config, session->modules.count, lf_pool_rank(session->pool),
+				 lf_pool_targets(session->pool), &count, error);
+	if (!ret)
+		json_object_set_new(result, "trainable", trainable_json(&count));
 	return ret;
 }
 
-static double rounded(double value)
+static json_t *trained_json(const struct session *session)
 {
-	/* Six places tell accuracies of a million items apart; more would be noise in a report. */
-	return (double)(long long)(value * 1e6 + (value < 0 ? -0.5 : 0.5)) / 1e6;
-}
+	uint64_t head_numbers = 0;
+	uint32_t head_groups;
+	const struct lf_parameters *groups =
+		lf_head_parameters(session_head(session), &head_groups);
 
-static void describe_accuracy(const struct session *session, const char *method,
-			      const uint32_t *zero_shot, const uint32_t *adapted, json_t *result)
-{
-	const struct lf_examples *test = &session->test;
-	uint32_t classes = lf_label_set_count(session->labels);
-	uint32_t majority = lf_majority(test->labels, test->count, classes), most = 0;
-	double low, high;
-	json_t *accuracy;
-
-	for (uint32_t at = 0; at < test->count; at++)
-		most += test->labels[at] == majority;
-	accuracy = json_pack("{s:f, s:f, s:f}", "majority", rounded((double)most / test->count),
-			     method, rounded(lf_accuracy(adapted, test->labels, test->count)),
-			     "macro_f1",
-			     rounded(lf_macro_f1(adapted, test->labels, test->count, classes)));
-	if (zero_shot) {
-		json_object_set_new(
-			accuracy, "zero_shot",
-			json_real(rounded(lf_accuracy(zero_shot, test->labels, test->count))));
-		if (!lf_accuracy_difference(adapted, zero_shot, test->labels, test->count,
-					    BOOTSTRAP_SEED, &low, &high))
-			json_object_set_new(accuracy, "difference_ci95",
-					    json_pack("[f, f]", rounded(low), rounded(high)));
-	}
-	json_object_set_new(result, "accuracy", accuracy);
+	for (uint32_t group = 0; group < head_groups; group++)
+		head_numbers += groups[group].count;
+	return json_pack("{s:I, s:I}", "method",
+			 session->method ? (json_int_t)lf_method_trainable(session->method) : 0,
+			 "head", (json_int_t)head_numbers);
 }
 
 static void report_step(void *argument, const struct lf_train_state *state)
@@ -253,22 +193,20 @@ static void report_step(void *argument, const struct lf_train_state *state)
 	progress_note(argument, state->step, state->steps, note);
 }
 
-/* The recipe and everything else that a resumed run must share. */
-static char *run_config(const struct train_values *values, bool whole)
+/* Everything that a resumed run must share. */
+static char *run_config(const struct train_values *values, const struct session *session)
 {
-	json_t *config = json_object();
+	json_t *config = adaptation_config(session, &values->recipe);
 	char *text;
 
-	json_object_set_new(config, "recipe", recipe_json(&values->recipe));
-	if (whole)
-		json_object_set_new(config, "run",
-				    json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "name",
-					      values->name, "task", values->task, "epochs",
-					      (json_int_t)values->epochs, "batch",
-					      (json_int_t)values->batch, "seed",
-					      (json_int_t)values->seed, "rate", values->rate,
-					      "coefficient_rate", values->coefficient_rate,
-					      "magnitude_rate", values->magnitude_rate));
+	json_object_set_new(
+		config, "run",
+		json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "name",
+			  values->places.session.name, "task", values->places.session.task,
+			  "epochs", (json_int_t)values->epochs, "batch",
+			  (json_int_t)values->places.batch, "seed", (json_int_t)values->seed,
+			  "rate", values->rate, "coefficient_rate", values->coefficient_rate,
+			  "magnitude_rate", values->magnitude_rate));
 	text = json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(config);
 	return text;
@@ -277,43 +215,46 @@ static char *run_config(const struct train_values *values, bool whole)
 static int save_adaptation(const struct train_values *values, const struct session *session,
 			   struct lf_error *error)
 {
-	char *config;
+	const char *path = values->places.adapter;
+	json_t *config;
+	char *text;
 	int ret;
 
-	if (!values->adapter)
+	if (!path)
 		return 0;
 	if (!strcmp(values->recipe.method, "lora"))
-		return lf_lora_write(session->method, values->adapter, values->name, error);
-	config = run_config(values, false);
-	if (!config)
+		return lf_lora_write(session->method, path, values->places.session.name, error);
+	config = adaptation_config(session, &values->recipe);
+	text = json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(config);
+	if (!text)
 		return lf_error_set(error, -ENOMEM, "no memory for a configuration");
-	ret = lf_adaptation_save(values->adapter, session->method, session_head(session), config,
-				 error);
-	free(config);
+	ret = lf_adaptation_save(path, session->method, session_head(session), text, error);
+	free(text);
 	return ret;
 }
 
 static int train_session(const struct train_values *values, struct session *session, json_t *result,
-			 struct lf_error *error)
+			 double *wall_s, struct lf_error *error)
 {
 	struct lf_train_options settings = { .epochs = (uint32_t)values->epochs,
-					     .batch = (uint32_t)values->batch,
+					     .batch = (uint32_t)values->places.batch,
 					     .seed = values->seed,
 					     .step_limit = values->steps,
 					     .checkpoint = values->checkpoint,
 					     .checkpoint_steps = (uint32_t)values->checkpoint_steps,
 					     .report = report_step };
+	double began = wall_clock_s();
 	struct lf_counters before, after;
 	struct progress progress;
 	const char *source;
 	char *config;
-	json_t *cost;
 	int ret;
 
-	config = run_config(values, true);
+	config = run_config(values, session);
 	if (!config)
 		return lf_error_set(error, -ENOMEM, "no memory for a configuration");
-	progress_start(&progress, "train", values->common.quiet);
+	progress_start(&progress, "train", values->places.common.quiet);
 	settings.config = config;
 	settings.argument = &progress;
 	ret = read_counters(session, &before, &source, error);
@@ -322,158 +263,117 @@ static int train_session(const struct train_values *values, struct session *sess
 	if (!ret)
 		ret = lf_train(session->method, session->encoder, session_head(session),
 			       &session->train, &settings, error);
+	progress_end(&progress);
 	if (!ret)
 		ret = read_counters(session, &after, &source, error);
 	free(config);
 	if (ret)
 		return ret;
-	counters_subtract(&after, &before);
-	cost = output_counters(&after);
-	json_object_set_new(cost, "source", json_string(source));
-	json_object_set_new(result, "adaptation", cost);
+	json_object_set_new(result, "adaptation", cost_json(&before, &after, source));
+	*wall_s = wall_clock_s() - began;
 	return 0;
+}
+
+/* Either all files are in place or none. */
+static int save_results(const struct train_values *values, const struct session *session,
+			const uint32_t *predictions, struct lf_error *error)
+{
+	struct outfile file;
+	int ret;
+
+	ret = outfile_open(&file, values->places.predictions, error);
+	if (ret)
+		return ret;
+	if (file.stream) {
+		write_predictions(session, predictions, file.stream);
+		ret = outfile_flush(&file, error);
+	}
+	if (!ret)
+		ret = save_adaptation(values, session, error);
+	if (!ret)
+		return outfile_close(&file, true, error);
+	outfile_close(&file, false, NULL);
+	return ret;
 }
 
 static int train_and_test(const struct train_values *values, struct session *session,
 			  json_t *result, struct lf_error *error)
 {
-	struct lf_lorafusion_options rates;
+	double zero_shot_s = 0.0, train_s = 0.0, test_s = 0.0;
 	uint32_t *zero_shot = NULL, *adapted = NULL;
+	struct lf_lorafusion_options rates;
 	int ret;
 
 	lf_lorafusion_defaults(&rates);
 	rates.coefficient_rate = values->coefficient_rate;
 	rates.magnitude_rate = values->magnitude_rate;
-	ret = predict(values, session, "zero-shot", session->zero_shot, &zero_shot, error);
+	ret = predict(&values->places, session, "zero-shot", session->zero_shot, &zero_shot,
+		      &zero_shot_s, error);
 	if (!ret)
 		ret = session_method(session, &values->recipe, &rates, values->rate, error);
 	if (!ret)
-		ret = train_session(values, session, result, error);
+		ret = train_session(values, session, result, &train_s, error);
 	if (!ret)
-		ret = predict(values, session, "test", session_head(session), &adapted, error);
+		ret = predict(&values->places, session, "test", session_head(session), &adapted,
+			      &test_s, error);
 	if (!ret)
-		ret = write_predictions(values, session, adapted, error);
-	if (!ret)
-		ret = save_adaptation(values, session, error);
-	if (!ret)
-		describe_accuracy(session, values->recipe.method, zero_shot, adapted, result);
+		ret = save_results(values, session, adapted, error);
+	if (!ret) {
+		json_object_set_new(
+			result, "accuracy",
+			accuracy_json(session, values->recipe.method, zero_shot, adapted));
+		json_object_set_new(result, "trained", trained_json(session));
+		json_object_set_new(result, "wall_s",
+				    json_pack("{s:o, s:o, s:o}", "zero_shot",
+					      seconds_json(zero_shot_s), "train",
+					      seconds_json(train_s), "test", seconds_json(test_s)));
+	}
 	free(zero_shot);
 	free(adapted);
+	return ret;
+}
+
+static int check_outputs(const struct train_values *values, struct lf_error *error)
+{
+	bool directory = !strcmp(values->recipe.method, "lora");
+	int ret = outfile_check("adapter", values->places.adapter, directory, error);
+
+	if (!ret)
+		ret = outfile_check("predictions", values->places.predictions, false, error);
+	if (!ret)
+		ret = outfile_check("checkpoint", values->checkpoint, false, error);
 	return ret;
 }
 
 static int train(const void *opaque, char **operands, json_t *result, struct lf_error *error)
 {
 	const struct train_values *values = opaque;
-	struct session_options options = session_options_of(values);
+	struct session_options options = places_session(&values->places);
 	struct session session;
-	uint32_t head_groups;
-	uint64_t head_numbers = 0;
 	int ret;
 
 	(void)operands;
-	if (!values->model)
-		return lf_error_set(error, -EINVAL, "--model is missing");
-	json_object_set_new(result, "recipe", recipe_json(&values->recipe));
 	if (values->dry_run)
-		return count_trainable(values, (uint32_t)values->recipe.modules, result, error);
+		return dry_run(values, result, error);
+	ret = check_outputs(values, error);
+	if (ret)
+		return ret;
 	options.training = true;
 	ret = session_open(&session, &options, &values->recipe, error);
 	if (ret)
 		return ret;
-	json_object_set_new(result, "device", output_device(lf_device_info(session.device)));
-	json_object_set_new(result, "task", json_string(values->task));
+	output_order(result, result_keys);
+	json_object_set_new(result, "task", json_string(options.task));
 	json_object_set_new(result, "samples",
 			    json_pack("{s:i, s:i}", "train", (int)session.train.count, "test",
 				      (int)session.test.count));
 	ret = train_and_test(values, &session, result, error);
-	if (!ret && session.modules.count)
-		ret = count_trainable(values, session.modules.count, result, error);
-	if (!ret) {
-		const struct lf_parameters *groups =
-			lf_head_parameters(session_head(&session), &head_groups);
-
-		for (uint32_t group = 0; group < head_groups; group++)
-			head_numbers += groups[group].count;
-		json_object_set_new(
-			result, "trained",
-			json_pack("{s:I, s:I}", "method",
-				  session.method ? (json_int_t)lf_method_trainable(session.method)
-						 : 0,
-				  "head", (json_int_t)head_numbers));
-	}
+	if (!ret && session.pool)
+		ret = count_pool(&session, result, error);
+	json_object_set_new(result, "device", output_device(lf_device_info(session.device)));
+	json_object_set_new(result, "recipe", recipe_json(&values->recipe));
+	output_tidy(result);
 	session_close(&session);
-	return ret;
-}
-
-static int apply(const struct train_values *values, const struct lf_checkpoint *checkpoint,
-		 struct session *session, json_t *result, struct lf_error *error)
-{
-	struct lf_lorafusion_options rates;
-	struct lf_counters before, after;
-	uint32_t *predictions = NULL;
-	const char *source;
-	json_t *cost;
-	int ret;
-
-	lf_lorafusion_defaults(&rates);
-	ret = session_method(session, &values->recipe, &rates, values->rate, error);
-	if (!ret)
-		ret = lf_adaptation_load(checkpoint, session->method, session_head(session), error);
-	if (!ret && session->method)
-		ret = lf_method_prepare(session->method, error);
-	if (!ret && session->method)
-		ret = lf_method_attach(session->method, false, error);
-	if (!ret)
-		ret = read_counters(session, &before, &source, error);
-	if (!ret)
-		ret = predict(values, session, "test", session_head(session), &predictions, error);
-	if (!ret)
-		ret = read_counters(session, &after, &source, error);
-	if (!ret)
-		ret = write_predictions(values, session, predictions, error);
-	if (!ret) {
-		counters_subtract(&after, &before);
-		cost = output_counters(&after);
-		json_object_set_new(cost, "source", json_string(source));
-		json_object_set_new(result, "inference", cost);
-		describe_accuracy(session, values->recipe.method, NULL, predictions, result);
-	}
-	free(predictions);
-	return ret;
-}
-
-static int eval(const void *opaque, char **operands, json_t *result, struct lf_error *error)
-{
-	struct train_values values = *(const struct train_values *)opaque;
-	struct session_options options = session_options_of(&values);
-	struct lf_checkpoint *checkpoint;
-	struct session session;
-	json_error_t reason;
-	json_t *config;
-	int ret;
-
-	(void)operands;
-	if (!values.adapter)
-		return lf_error_set(error, -EINVAL, "--adapter is missing");
-	ret = lf_checkpoint_open(&checkpoint, values.adapter, error);
-	if (ret)
-		return ret;
-	config = json_loads(lf_checkpoint_config(checkpoint), 0, &reason);
-	ret = recipe_read(&values.recipe, json_object_get(config, "recipe"), error);
-	if (!ret)
-		ret = session_open(&session, &options, &values.recipe, error);
-	if (!ret) {
-		json_object_set_new(result, "device",
-				    output_device(lf_device_info(session.device)));
-		json_object_set_new(result, "task", json_string(values.task));
-		json_object_set_new(result, "samples",
-				    json_pack("{s:i}", "test", (int)session.test.count));
-		ret = apply(&values, checkpoint, &session, result, error);
-		session_close(&session);
-	}
-	json_decref(config);
-	lf_checkpoint_close(checkpoint);
 	return ret;
 }
 
@@ -482,17 +382,10 @@ const struct command train_commands[] = {
 	  NULL,
 	  NULL,
 	  "adapt a deployed model to a task and test it",
-	  { place_options, train_options, common_options },
+	  { place_options, train_options, device_options, common_options },
 	  sizeof(struct train_values),
 	  &train_defaults,
+	  check,
 	  train },
-	{ "eval",
-	  NULL,
-	  NULL,
-	  "test what was trained before",
-	  { place_options, eval_options, common_options },
-	  sizeof(struct train_values),
-	  &train_defaults,
-	  eval },
 	{ 0 },
 };

@@ -114,4 +114,10 @@ void lf_pool_close(struct lf_pool *pool);
 /** lf_pool_checksum() - CRC-32C of the modules' matrices and scales in their order: which pool this is */
 uint32_t lf_pool_checksum(const struct lf_pool *pool);
 
+/** lf_pool_rank() - rank of the modules */
+uint32_t lf_pool_rank(const struct lf_pool *pool);
+
+/** lf_pool_targets() - the layers of a block that the modules adapt, a mask of 1 << enum lf_target */
+uint32_t lf_pool_targets(const struct lf_pool *pool);
+
 #endif

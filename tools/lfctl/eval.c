@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+/* lfctl eval. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tools/lfctl/evaluation.h"
+#include "tools/lfctl/outfile.h"
+#include "tools/lfctl/output.h"
+
+struct eval_values {
+	struct places places;
+};
+
+static const struct option_spec eval_options[] = {
+	{ "adapter", OPTION_TEXT, offsetof(struct eval_values, places.adapter), "FILE",
+	  "what lfctl train wrote", 0, 0 },
+	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
+};
+
+static const struct eval_values eval_defaults = { .places = PLACES_DEFAULTS };
+
+static int check(const void *opaque, struct lf_error *error)
+{
+	const struct eval_values *values = opaque;
+
+	if (!values->places.adapter)
+		return lf_error_set(error, -EINVAL, "--adapter is missing");
+	/* Which method it is, and so whether a pool is needed, the file will tell. */
+	return places_check(&values->places, "", error);
+}
+
+/* What was trained for one pool means nothing for another, and a linear head nothing for other labels. */
+static int check_config(const json_t *config, const struct session *session,
+			const struct recipe *recipe, const char *path, struct lf_error *error)
+{
+	json_t *here = adaptation_config(session, recipe);
+	const json_t *pool = json_object_get(here, "pool");
+	int ret = 0;
+
+	if (pool && !json_equal((json_t *)pool, json_object_get(config, "pool")))
+		ret = lf_error_set(error, -EINVAL, "%s: was trained with another pool", path);
+	else if (!strcmp(recipe->head, "linear") &&
+		 !json_equal(json_object_get(here, "labels"), json_object_get(config, "labels")))
+		ret = lf_error_set(error, -EINVAL,
+				   "%s: its linear head was trained for other labels", path);
+	json_decref(here);
+	return ret;
+}
+
+static int save_predictions(const char *path, const struct session *session,
+			    const uint32_t *predictions, struct lf_error *error)
+{
+	struct outfile file;
+	int ret = outfile_open(&file, path, error);
+
+	if (ret || !file.stream)
+		return ret;
+	write_predictions(session, predictions, file.stream);
+	ret = outfile_flush(&file, error);
+	if (!ret)
+		return outfile_close(&file, true, error);
+	outfile_close(&file, false, NULL);
+	return ret;
+}
+
+static int apply(const struct eval_values *values, const struct recipe *recipe,
+		 const struct lf_checkpoint *checkpoint, struct session *session, json_t *result,
+		 struct lf_error *error)
+{
+	const struct places *places = &values->places;
+	struct lf_lorafusion_options rates;
+	struct lf_counters before, after;
+	uint32_t *predictions = NULL;
+	const char *source;
+	double wall_s;
+	int ret;
+
+	lf_lorafusion_defaults(&rates);
+	ret = session_method(session, recipe, &rates, 0.0, error);
+	if (!ret) {
+		ret = lf_adaptation_load(checkpoint, session->method, session_head(session), error);
+		if (ret)
+			lf_error_prefix(error, ret, "%s", places->adapter);
+	}
+	if (!ret && session->method)
+		ret = lf_method_prepare(session->method, error);
+	if (!ret && session->method)
+		ret = lf_method_attach(session->method, false, error);
+	if (!ret)
+		ret = read_counters(session, &before, &source, error);
+	if (!ret)
+		ret = predict(places, session, "test", session_head(session), &predictions, &wall_s,
+			      error);
+	if (!ret)
+		ret = read_counters(session, &after, &source, error);
+	if (!ret)
+		ret = save_predictions(places->predictions, session, predictions, error);
+	if (!ret) {
+		json_object_set_new(result, "accuracy",
+				    accuracy_json(session, recipe->method, NULL, predictions));
+		json_object_set_new(result, "inference", cost_json(&before, &after, source));
+		json_object_set_new(result, "wall_s",
+				    json_pack("{s:o}", "test", seconds_json(wall_s)));
+	}
+	free(predictions);
+	return ret;
+}
+
+static int eval_checkpoint(const struct eval_values *values, const struct lf_checkpoint *checkpoint,
+			   const json_t *config, json_t *result, struct lf_error *error)
+{
+	const struct places *places = &values->places;
+	struct session_options options = places_session(places);
+	struct session session;
+	struct recipe recipe;
+	int ret;
+
+	ret = recipe_read(&recipe, json_object_get(config, "recipe"), error);
+	if (ret)
+		return lf_error_prefix(error, ret, "%s", places->adapter);
+	if (places_check(places, recipe.method, error))
+		return COMMAND_EXIT(EXIT_USAGE);
+	ret = session_open(&session, &options, &recipe, error);
+	if (ret)
+		return ret;
+	json_object_set_new(result, "task", json_string(options.task));
+	json_object_set_new(result, "samples", json_pack("{s:i}", "test", (int)session.test.count));
+	ret = check_config(config, &session, &recipe, places->adapter, error);
+	if (!ret)
+		ret = apply(values, &recipe, checkpoint, &session, result, error);
+	if (!ret)
+		json_object_set_new(result, "device",
+				    output_device(lf_device_info(session.device)));
+	session_close(&session);
+	return ret;
+}
+
+static int eval(const void *opaque, char **operands, json_t *result, struct lf_error *error)
+{
+	const struct eval_values *values = opaque;
+	const char *path = values->places.adapter;
+	struct lf_checkpoint *checkpoint;
+	json_error_t reason;
+	struct stat status;
+	json_t *config;
+	int ret;
+
+	(void)operands;
+	ret = outfile_check("predictions", values->places.predictions, false, error);
+	if (ret)
+		return ret;
+	if (!stat(path, &status) && S_ISDIR(status.st_mode))
+		return lf_error_set(error, -EISDIR,
+				    "%s: is a directory; eval takes the file that train wrote for "
+				    "the methods lorafusion and head",
+				    path);
+	ret = lf_checkpoint_open(&checkpoint, path, error);
+	if (ret)
+		return ret;
+	config = json_loads(lf_checkpoint_config(checkpoint), 0, &reason);
+	ret = eval_checkpoint(values, checkpoint, config, result, error);
+	json_decref(config);
+	lf_checkpoint_close(checkpoint);
+	return ret;
+}
+
+const struct command eval_commands[] = {
+	{ "eval",
+	  NULL,
+	  NULL,
+	  "test what was trained before",
+	  { place_options, eval_options, device_options, common_options },
+	  sizeof(struct eval_values),
+	  &eval_defaults,
+	  check,
+	  eval },
+	{ 0 },
+};

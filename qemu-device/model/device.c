@@ -38,14 +38,34 @@ void *xbar_device_workspace(struct xbar *xbar, size_t bytes)
 	return workspace->memory;
 }
 
-/*
- * Without a barrier the counters may be some jobs old after a power cut, but never mixed: their record lies within
- * one page.
- */
+/* The first record with @barrier, else the second; see image.h. */
 void xbar_device_store_counters(struct xbar *xbar, bool barrier)
 {
-	xbar_nv_record_write(&xbar->nv, xbar->layout.counters, COUNTERS_STATE, &xbar->counters,
-			     sizeof(xbar->counters), barrier);
+	xbar_nv_record_write(&xbar->nv,
+			     xbar->layout.counters + (barrier ? 0 : IMAGE_COUNTERS_STRIDE),
+			     COUNTERS_STATE, &xbar->counters, sizeof(xbar->counters), barrier);
+}
+
+/* The younger of the records; 0 or -EILSEQ. */
+static int attach_counters(struct xbar *xbar, char *message)
+{
+	struct image_counters second;
+	uint64_t offset = xbar->layout.counters;
+	int state = xbar_nv_record_read(xbar->nv.memory, offset, &xbar->counters,
+					sizeof(xbar->counters));
+
+	if (state != 0 && state != COUNTERS_STATE) {
+		if (message)
+			snprintf(message, XBAR_MESSAGE_BYTES, "counters: wrong checksum");
+		return -EILSEQ;
+	}
+	state = xbar_nv_record_read(xbar->nv.memory, offset + IMAGE_COUNTERS_STRIDE, &second,
+				    sizeof(second));
+	if (state == COUNTERS_STATE &&
+	    (second.jobs > xbar->counters.jobs ||
+	     (second.jobs == xbar->counters.jobs && second.time_ns > xbar->counters.time_ns)))
+		xbar->counters = second;
+	return 0;
 }
 
 /* A job has ended: its counters are added to the totals. */
@@ -70,21 +90,15 @@ void xbar_device_settle(struct xbar *xbar, const struct tally *tally)
 	totals->cells_erased += tally->cells_erased;
 	totals->verify_retries += tally->verify_retries;
 	totals->host_bytes += tally->host_bytes;
-	xbar_device_store_counters(xbar, false);
+	xbar_device_store_counters(xbar, tally->cells_written || tally->cells_erased);
 }
 
 static int attach(struct xbar *xbar, char *message)
 {
-	int state = xbar_nv_record_read(xbar->nv.memory, xbar->layout.counters, &xbar->counters,
-					sizeof(xbar->counters));
-	int error;
+	int error = attach_counters(xbar, message);
 
-	if (state != 0 && state != COUNTERS_STATE) {
-		if (message)
-			snprintf(message, XBAR_MESSAGE_BYTES, "counters: wrong checksum");
-		return -EILSEQ;
-	}
-	error = xbar_tiles_attach(xbar, message);
+	if (!error)
+		error = xbar_tiles_attach(xbar, message);
 	if (!error)
 		error = xbar_ledger_attach(xbar, message);
 	if (!error)

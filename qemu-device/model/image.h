@@ -3,7 +3,8 @@
  * What lies where in the non-volatile memory. All numbers are little-endian; sections start at multiples of 4 KiB.
  *
  *   header     struct xbar_image_header; the magic number is written last
- *   counters   record of struct image_counters, within one page
+ *   counters   two records of struct image_counters, IMAGE_COUNTERS_STRIDE apart: the first is written with
+ *              barriers, by jobs that write cells; the second by every job, without, and does not count when damaged
  *   directory  records of struct image_matrix, the state is LF_MATRIX_*
  *   ledger     records of struct image_account
  *   tiles      one word a tile: who owns it, and the tile's ordinal in its matrix
@@ -95,8 +96,9 @@ struct image_account {
 	uint64_t reserved_cells;
 };
 
-#define IMAGE_MATRIX_STRIDE  256
-#define IMAGE_ACCOUNT_STRIDE 128
+#define IMAGE_COUNTERS_STRIDE 2048
+#define IMAGE_MATRIX_STRIDE   256
+#define IMAGE_ACCOUNT_STRIDE  128
 
 LF_ASSERT_SIZE(struct xbar_image_header, 64);
 LF_ASSERT_SIZE(struct image_counters, 24 * 8);

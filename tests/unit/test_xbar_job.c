@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "qemu-device/model/job.h"
 #include "tests/unit/xbar_rig.h"
 
 #define ROWS  40
@@ -543,6 +544,43 @@ START_TEST(overlaps_are_exact)
 }
 END_TEST
 
+/* Against a map of bytes: never missed, and exact but for two strides. */
+START_TEST(overlap_equals_a_map_of_bytes)
+{
+	uint64_t state = rig_seed();
+
+	for (int trial = 0; trial < 20000; trial++) {
+		struct xbar_transfer ranges[2];
+		uint8_t map[256] = { 0 };
+		bool meet = false;
+
+		for (int i = 0; i < 2; i++) {
+			uint32_t row_bytes = 1 + draw_below(&state, 9);
+
+			ranges[i] = (struct xbar_transfer){
+				.rows = 1 + draw_below(&state, 5),
+				.row_bytes = row_bytes,
+				.offset = draw_below(&state, 60),
+				.stride = row_bytes + draw_below(&state, 12),
+			};
+		}
+		if (draw_below(&state, 2) && ranges[1].row_bytes <= ranges[0].stride)
+			ranges[1].stride = ranges[0].stride;
+		for (uint32_t r = 0; r < ranges[0].rows; r++)
+			memset(map + ranges[0].offset + r * ranges[0].stride, 1,
+			       ranges[0].row_bytes);
+		for (uint32_t r = 0; r < ranges[1].rows; r++)
+			for (uint32_t b = 0; b < ranges[1].row_bytes; b++)
+				meet |= map[ranges[1].offset + r * ranges[1].stride + b];
+		if (meet)
+			ck_assert(xbar_overlap(&ranges[0], &ranges[1]));
+		else if (ranges[0].stride == ranges[1].stride || ranges[0].rows == 1 ||
+			 ranges[1].rows == 1)
+			ck_assert(!xbar_overlap(&ranges[0], &ranges[1]));
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("xbar job");
@@ -560,6 +598,7 @@ int main(void)
 	tcase_add_test(tests, bad_values_are_refused);
 	tcase_add_test(tests, open_jobs_are_checked_again);
 	tcase_add_test(tests, overlaps_are_exact);
+	tcase_add_test(tests, overlap_equals_a_map_of_bytes);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

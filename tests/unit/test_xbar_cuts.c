@@ -226,9 +226,9 @@ START_TEST(every_cut_recovers)
 			cuts++;
 		}
 	ck_assert_uint_gt(cuts, 500);
+	rig_close(&story->rig);
 	for (uint32_t i = 0; i < story->count; i++)
 		free(story->moments[i].memory);
-	rig_close(&story->rig);
 	free(story);
 }
 END_TEST

@@ -27,11 +27,13 @@ Libs: -L$${libdir} -llf
 Libs.private: -pthread
 endef
 
-# Its text holds the folders of this installation, so it is written when they are known.
+# Its text holds the folders of this installation, so it is written each time. The recipe's text
+# is expanded, and the file with it, before its first command is run: the folder has a rule.
 .PHONY: $(BUILD)/lib/pkgconfig/liblf.pc
-$(BUILD)/lib/pkgconfig/liblf.pc:
-	@mkdir -p $(@D)
+$(BUILD)/lib/pkgconfig/liblf.pc: | $(BUILD)/lib/pkgconfig
 	$(file >$@,$(PC_TEXT))
+$(BUILD)/lib/pkgconfig:
+	@mkdir -p $@
 
 MAN_SOURCES := $(wildcard Documentation/man/*.[1-8] tools/lfctl/*.[1-8])
 UDEV_RULES := $(wildcard kernel/*.rules tools/lfctl/*.rules)

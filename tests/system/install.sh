@@ -48,7 +48,7 @@ int main(void)
 	int ret = lf_device_open("inproc:ideal", &device, &error);
 
 	if (ret) {
-		fprintf(stderr, "%s\n", error.message);
+		fprintf(stderr, "%s\n", error.text);
 		return 1;
 	}
 	lf_device_close(device);

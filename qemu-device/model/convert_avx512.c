@@ -120,46 +120,112 @@ static __m512i convert_sums(const struct limits *limits, __m512i sums, uint64_t 
 	return _mm512_add_epi16(kept, limits->offset);
 }
 
-/* Sums of all bit-cycles over the quads of a slice, for one block of vectors. */
-static void sum_lines(const struct slice *slice, const uint8_t *lines, __m512i *even, __m512i *odd)
-{
-	__m512i words = _mm512_setzero_si512(), odds = words;
+/* Sums of the even and the odd bit-cycles of one block of vectors: words hold 256 odd + even, modulo 2^16. */
+struct cycle_sums {
+	__m512i words;
+	__m512i odds;
+};
 
+static inline void add_bytes(struct cycle_sums *sums, __m512i bytes)
+{
+	sums->words = _mm512_add_epi16(sums->words, bytes);
+	sums->odds = _mm512_add_epi16(sums->odds, _mm512_srli_epi16(bytes, 8));
+}
+
+static inline __m512i look_up(__m512i bytes, __m512i table, const uint8_t *lines, uint32_t quad)
+{
+	__m512i drive = _mm512_loadu_si512(lines + (size_t)quad * 64);
+
+	return _mm512_add_epi8(bytes, _mm512_shuffle_epi8(table, drive));
+}
+
+static inline __m512i table_of(const struct slice *slice, uint32_t quad)
+{
+	return _mm512_broadcast_i32x4(_mm_load_si128((const void *)(slice->tables + 16 * quad)));
+}
+
+static void sum_block(const struct slice *slice, const uint8_t *lines, struct cycle_sums *sums)
+{
 	for (uint32_t first = 0; first < slice->quads; first += slice->chain) {
 		uint32_t end = first + slice->chain;
 		__m512i bytes = _mm512_setzero_si512();
 
 		if (end > slice->quads)
 			end = slice->quads;
-		for (uint32_t k = first; k < end; k++) {
-			__m512i table = _mm512_broadcast_i32x4(
-				_mm_load_si128((const void *)(slice->tables + 16 * k)));
-			__m512i drive = _mm512_loadu_si512(lines + (size_t)k * 64);
-
-			bytes = _mm512_add_epi8(bytes, _mm512_shuffle_epi8(table, drive));
-		}
-		/* Words hold 256 odd + even, modulo 2^16. */
-		words = _mm512_add_epi16(words, bytes);
-		odds = _mm512_add_epi16(odds, _mm512_srli_epi16(bytes, 8));
+		for (uint32_t k = first; k < end; k++)
+			bytes = look_up(bytes, table_of(slice, k), lines, k);
+		add_bytes(sums, bytes);
 	}
-	*even = _mm512_sub_epi16(_mm512_sub_epi16(words, _mm512_slli_epi16(odds, 8)),
-				 _mm512_set1_epi16(slice->bias));
-	*odd = _mm512_sub_epi16(odds, _mm512_set1_epi16(slice->bias));
 }
 
-/* One slice of one block of vectors: two 32-bit lanes a vector. */
-static __m512i convert_slice(const struct slice *slice, const struct limits *limits,
-			     const uint8_t *lines, uint64_t *clips)
+/* Four blocks together, because tables and lines are loaded as fast as they are looked up. */
+static void sum_four_blocks(const struct slice *slice, const uint8_t *lines, size_t line_stride,
+			    struct cycle_sums sums[4])
+{
+	const uint8_t *lines1 = lines + line_stride, *lines2 = lines1 + line_stride;
+	const uint8_t *lines3 = lines2 + line_stride;
+
+	for (uint32_t first = 0; first < slice->quads; first += slice->chain) {
+		uint32_t end = first + slice->chain;
+		__m512i bytes0 = _mm512_setzero_si512(), bytes1 = bytes0;
+		__m512i bytes2 = bytes0, bytes3 = bytes0;
+
+		if (end > slice->quads)
+			end = slice->quads;
+		for (uint32_t k = first; k < end; k++) {
+			__m512i table = table_of(slice, k);
+
+			bytes0 = look_up(bytes0, table, lines, k);
+			bytes1 = look_up(bytes1, table, lines1, k);
+			bytes2 = look_up(bytes2, table, lines2, k);
+			bytes3 = look_up(bytes3, table, lines3, k);
+		}
+		add_bytes(&sums[0], bytes0);
+		add_bytes(&sums[1], bytes1);
+		add_bytes(&sums[2], bytes2);
+		add_bytes(&sums[3], bytes3);
+	}
+}
+
+/* Adds the value of one slice for one block of vectors to @to. */
+static void convert_block(const struct slice *slice, const struct limits *limits,
+			  const struct cycle_sums *sums, int32_t *to, uint64_t *clips)
 {
 	/* Bit-cycles 0, 2, 4, 6 and 1, 3, 5, 7; the last one counts negative. */
 	const __m512i even_weights = _mm512_set1_epi64(0x0040001000040001);
 	const __m512i odd_weights = _mm512_set1_epi64((int64_t)0xff80002000080002);
-	__m512i even, odd, value;
+	const __m512i bias = _mm512_set1_epi16(slice->bias);
+	__m512i even = _mm512_sub_epi16(sums->words, _mm512_slli_epi16(sums->odds, 8));
+	__m512i odd = _mm512_sub_epi16(sums->odds, bias), value;
+	__m256i before = _mm256_loadu_si256((const void *)to);
 
-	sum_lines(slice, lines, &even, &odd);
+	even = _mm512_sub_epi16(even, bias);
 	value = _mm512_add_epi32(_mm512_madd_epi16(convert_sums(limits, even, clips), even_weights),
 				 _mm512_madd_epi16(convert_sums(limits, odd, clips), odd_weights));
-	return _mm512_mullo_epi32(value, _mm512_set1_epi32(slice->weight));
+	/* Two lanes a vector. */
+	value = _mm512_add_epi32(value, _mm512_srli_epi64(value, 32));
+	value = _mm512_mullo_epi32(value, _mm512_set1_epi32(slice->weight));
+	_mm256_storeu_si256((void *)to, _mm256_add_epi32(before, _mm512_cvtepi64_epi32(value)));
+}
+
+static void convert_slice(const struct slice *slice, const struct limits *limits,
+			  const uint8_t *lines, size_t line_stride, uint32_t blocks, int32_t *to,
+			  uint64_t *clips)
+{
+	for (; blocks >= 4; blocks -= 4) {
+		struct cycle_sums sums[4] = { 0 };
+
+		sum_four_blocks(slice, lines, line_stride, sums);
+		for (int i = 0; i < 4; i++, to += KERNEL_VECTORS)
+			convert_block(slice, limits, &sums[i], to, clips);
+		lines += 4 * line_stride;
+	}
+	for (; blocks; blocks--, lines += line_stride, to += KERNEL_VECTORS) {
+		struct cycle_sums sums = { 0 };
+
+		sum_block(slice, lines, &sums);
+		convert_block(slice, limits, &sums, to, clips);
+	}
 }
 
 uint64_t xbar_convert_avx512(const struct converter *converter, const int8_t *weights,
@@ -174,6 +240,7 @@ uint64_t xbar_convert_avx512(const struct converter *converter, const int8_t *we
 		.stepped = converter->shift,
 	};
 	uint32_t parts = converter->after ? 2 * converter->slices : converter->slices;
+	uint32_t blocks = (vectors + KERNEL_VECTORS - 1) / KERNEL_VECTORS;
 	uint64_t clips = 0;
 	struct slice slice;
 
@@ -182,15 +249,7 @@ uint64_t xbar_convert_avx512(const struct converter *converter, const int8_t *we
 			prepare(&slice, converter, weights, quads, part / 2, part % 2 ? -1 : 1);
 		else
 			prepare(&slice, converter, weights, quads, part, 0);
-		for (uint32_t v = 0; v < vectors; v += KERNEL_VECTORS) {
-			__m512i pairs = convert_slice(
-				&slice, &limits, lines + v / KERNEL_VECTORS * line_stride, &clips);
-			__m512i both = _mm512_add_epi32(pairs, _mm512_srli_epi64(pairs, 32));
-			__m256i *to = (void *)(sums + v);
-
-			_mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to),
-								 _mm512_cvtepi64_epi32(both)));
-		}
+		convert_slice(&slice, &limits, lines, line_stride, blocks, sums, &clips);
 	}
 	return clips;
 }

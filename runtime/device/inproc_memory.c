@@ -8,16 +8,24 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "runtime/device/inproc.h"
 
 /*
- * Blocks are set aside at once where the file system can: a full disk is then an error here and
- * not a signal in the middle of a write to the mapping.
+ * Blocks are set aside at once where the file system can: a full disk is then an error here and not
+ * a signal in the middle of a write to the mapping. The room is asked for first, for a failing
+ * fallocate() may take all there is before it gives up.
  */
 static int set_size(int fd, uint64_t bytes)
 {
+	struct statvfs room;
+
+	if (fstatvfs(fd, &room))
+		return -errno;
+	if (room.f_bavail < bytes / room.f_frsize)
+		return -ENOSPC;
 	if (!fallocate(fd, 0, 0, (off_t)bytes))
 		return 0;
 	if (errno != EOPNOTSUPP || ftruncate(fd, (off_t)bytes))

@@ -4,9 +4,11 @@
  * device.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -149,6 +151,24 @@ START_TEST(test_quota)
 }
 END_TEST
 
+/* Attojoules carry into picojoules, so that no sum loses any. */
+START_TEST(test_counters_add)
+{
+	struct lf_counters sum = { .jobs = 1 }, one = { .jobs = 2, .busy_ns = 5, .clips = 7 };
+
+	sum.energy_sub_aj[LF_ENERGY_ADC] = 999999;
+	one.energy_sub_aj[LF_ENERGY_ADC] = 999999;
+	one.energy_pj[LF_ENERGY_ADC] = 3;
+	lf_counters_add(&sum, &one);
+	ck_assert_uint_eq(sum.energy_pj[LF_ENERGY_ADC], 4);
+	ck_assert_uint_eq(sum.energy_sub_aj[LF_ENERGY_ADC], 999998);
+	ck_assert_uint_eq(sum.energy_pj[LF_ENERGY_DAC], 0);
+	ck_assert_uint_eq(sum.jobs, 3);
+	ck_assert_uint_eq(sum.busy_ns, 5);
+	ck_assert_uint_eq(sum.clips, 7);
+}
+END_TEST
+
 static struct lf_device *open_memory(const char *preset, const char *path, struct lf_error *error)
 {
 	char specification[256];
@@ -230,6 +250,8 @@ END_TEST
 START_TEST(test_foreign_memory)
 {
 	const char *path = io_path("foreign");
+	void (*handler)(int);
+	struct rlimit limit;
 	struct lf_error error;
 	struct stat status;
 	char text[32];
@@ -260,9 +282,17 @@ START_TEST(test_foreign_memory)
 	ck_assert_int_eq(stat(path, &status), 0);
 	lf_device_close(open_memory("ideal", path, &error));
 
-	/* A refused specification leaves no file behind. */
+	/* A refused specification leaves no file behind, nor does a file that finds no room. */
 	path = io_path("absent");
 	ck_assert_ptr_null(open_memory("ideal,tile_rows=5", path, &error));
+	ck_assert_int_eq(access(path, F_OK), -1);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	handler = signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 4096, limit.rlim_max }), 0);
+	ck_assert_ptr_null(open_memory("ideal", path, &error));
+	ck_assert_int_eq(error.code, -EFBIG);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	signal(SIGXFSZ, handler);
 	ck_assert_int_eq(access(path, F_OK), -1);
 }
 END_TEST
@@ -293,6 +323,7 @@ int main(void)
 	tcase_add_test(opening, test_info);
 	tcase_add_test(opening, test_buffers);
 	tcase_add_test(opening, test_quota);
+	tcase_add_test(opening, test_counters_add);
 	tcase_set_timeout(opening, 60);
 	tcase_add_checked_fixture(memory, io_fixture_setup, io_fixture_teardown);
 	tcase_add_test(memory, test_memory_lasts);

@@ -34,7 +34,7 @@ static int queues_show(struct seq_file *file, void *unused)
 		enabled = queue->enabled;
 		spin_unlock_irq(&queue->lock);
 		seq_printf(file,
-			   "queue %u: entries %u tail %u head %u in_flight %zu enabled %d device_state %#x\n",
+			   "%u: entries %u tail %u head %u in_flight %zu enabled %d device %#x\n",
 			   i, queue->entries, tail, head, inflight, enabled, state);
 	}
 	drm_dev_exit(index);

@@ -38,7 +38,8 @@ struct lf_bus {
  * @schedulers: of the work queues
  * @jobs: jobs not yet freed
  * @job_timeout: how long a job may run, jiffies
- * @reset_lock: serialises resets and submissions to queue 0; see Documentation/driver.md for the order of locks
+ * @reset_lock: serialises resets and submissions to queue 0; see Documentation/driver.md for the
+ *	order of locks
  * @reset_wq: ordered; timeouts and device events run here
  * @event_work: looks at a device that raised an event
  * @resets: number of resets since probe
@@ -100,7 +101,8 @@ static inline void lf_write(struct lf_device *lf, u32 offset, u32 value)
 }
 
 /* lf_drv.c */
-struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus, void __iomem *regs);
+struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus,
+				   void __iomem *regs);
 int lf_device_start(struct lf_device *lf);
 void lf_device_remove(struct lf_device *lf);
 void lf_device_shutdown(struct lf_device *lf);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The directory: which matrices have a name, and who may read them, as on a file. The device keeps it; the driver
- * reads it once at probe and after that follows its own changes.
+ * The directory: which matrices have a name, and who may read them, as on a file. The device keeps
+ * it; the driver reads it once at probe and after that follows its own changes.
  *
- * The device cannot take a name away, only give another. An unlinked matrix that is still in use gets a name
- * below LF_HIDDEN, which nobody may use; what a power cut leaves under such a name is deleted at the next probe.
+ * The device cannot take a name away, only give another. An unlinked matrix that is still in use
+ * gets a name below LF_HIDDEN, which nobody may use; what a power cut leaves under such a name is
+ * deleted at the next probe.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -194,8 +195,8 @@ found:
  */
 void lf_directory_redact(struct lf_matrix_info *info, const struct lf_context *context)
 {
-	u32 owner = info->state == LF_MATRIX_PUBLISHED ? le32_to_cpu(info->publication.owner) :
-							 le32_to_cpu(info->account);
+	u32 owner = info->state == LF_MATRIX_PUBLISHED ? le32_to_cpu(info->publication.owner)
+						       : le32_to_cpu(info->account);
 
 	if (is_hidden(info->publication.name)) {
 		memset(&info->publication, 0, sizeof(info->publication));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The DRM driver: files, the table of ioctls, bringing a device up and down. The buses are lf_pci.c and
- * lf_platform.c.
+ * The DRM driver: files, the table of ioctls, bringing a device up and down. The buses are lf_pci.c
+ * and lf_platform.c.
  */
 #include <linux/cred.h>
 #include <linux/module.h>
@@ -64,9 +64,8 @@ static int lf_query_ioctl(struct drm_device *drm, void *data, struct drm_file *f
 		return -EINVAL;
 	memcpy(info.preset, limits->preset, sizeof(info.preset));
 	strscpy_pad((char *)info.bus, lf->bus->name, sizeof(info.bus));
-	if (args->pointer &&
-	    copy_to_user(u64_to_user_ptr(args->pointer), &info,
-			 min_t(size_t, args->size, sizeof(info))))
+	if (args->pointer && copy_to_user(u64_to_user_ptr(args->pointer), &info,
+					  min_t(size_t, args->size, sizeof(info))))
 		return -EFAULT;
 	args->size = sizeof(info);
 	return 0;
@@ -108,8 +107,7 @@ static void lf_postclose(struct drm_device *drm, struct drm_file *file)
 {
 	struct lf_context *context = to_lf_context(file);
 
-	/* Cancels what is queued; what is on the ring ends by itself and holds what it needs. */
-	drm_sched_entity_fini(&context->entity);
+	lf_sched_entity_fini(to_lf_device(drm), &context->entity);
 	lf_matrix_close_all(context);
 	lf_context_put(context);
 }
@@ -132,8 +130,8 @@ static const struct drm_ioctl_desc lf_ioctls[] = {
 };
 
 /*
- * The DRM core pads a structure of an older program; one of a newer program it would cut off in silence, so what
- * this kernel does not know is checked here.
+ * The DRM core pads a structure of an older program; one of a newer program it would cut off in
+ * silence, so what this kernel does not know is checked here.
  */
 static int check_tail(unsigned int cmd, unsigned long arg)
 {
@@ -180,8 +178,8 @@ static const struct file_operations lf_fops = {
 };
 
 static const struct drm_driver lf_driver = {
-	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_SYNCOBJ |
-			   DRIVER_SYNCOBJ_TIMELINE,
+	.driver_features =
+		DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_SYNCOBJ | DRIVER_SYNCOBJ_TIMELINE,
 	.open = lf_open,
 	.postclose = lf_postclose,
 	.gem_create_object = lf_gem_create_object,
@@ -202,7 +200,8 @@ static const struct drm_driver lf_driver = {
  * @bus: its bus
  * @regs: the register block
  *
- * Return: the device, freed with the last file after @dev is unbound; ERR_PTR of -ENODEV, -EPROTO, -EINVAL, -ENOMEM.
+ * Return: the device, freed with the last file after @dev is unbound; ERR_PTR of -ENODEV, -EPROTO,
+ * -EINVAL, -ENOMEM.
  */
 struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus, void __iomem *regs)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Buffers: shmem pages, pinned and mapped for the device while the object lives, with the page list
- * that the device reads built once. Pinned pages are charged to the user who made the buffer, not to
- * the file: a buffer outlives its file.
+ * that the device reads built once. Pinned pages are charged to the user who made the buffer, not
+ * to the file: a buffer outlives its file.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>

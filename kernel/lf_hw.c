@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Registers: what the device is, reset, enable, counters. No rings (lf_queue.c), no policy (lf_reset.c).
+ * Registers: what the device is, reset, enable, counters. No rings (lf_queue.c), no policy
+ * (lf_reset.c).
  */
 #include <linux/cpumask.h>
 #include <linux/device.h>
@@ -14,7 +15,7 @@
 #define LF_RESET_TIMEOUT_US  (5 * USEC_PER_SEC)
 #define LF_ENABLE_TIMEOUT_US (5 * USEC_PER_SEC)
 
-/* The driver's own bounds: a job's tables are one allocation, a ring holds what is worth queueing. */
+/* The driver's own bounds: a job's commands are one allocation. */
 #define LF_RING_ENTRIES	     256u
 #define LF_JOB_COMMANDS	     1024u
 #define LF_JOB_BUFFERS	     256u
@@ -25,7 +26,8 @@
  * lf_hw_identify() - check that this is an LF-1 that the driver can drive, and read its limits
  * @lf: device with @regs mapped
  *
- * Return: 0, -ENODEV (another device), -EPROTO (another interface version), -EINVAL (registers make no sense).
+ * Return: 0, -ENODEV (another device), -EPROTO (another interface version), -EINVAL (registers make
+ * no sense).
  */
 int lf_hw_identify(struct lf_device *lf)
 {
@@ -39,9 +41,9 @@ int lf_hw_identify(struct lf_device *lf)
 		return dev_err_probe(dev, -ENODEV, "no LF-1 here: magic is %#x\n", magic);
 	limits->version = lf_read(lf, LF_REG_VERSION);
 	if (limits->version >> 16 != LF_HW_VERSION_MAJOR)
-		return dev_err_probe(dev, -EPROTO, "the device speaks version %u.%u, this driver %u.x\n",
-				     limits->version >> 16, limits->version & 0xffff,
-				     LF_HW_VERSION_MAJOR);
+		return dev_err_probe(
+			dev, -EPROTO, "the device speaks version %u.%u, this driver %u.x\n",
+			limits->version >> 16, limits->version & 0xffff, LF_HW_VERSION_MAJOR);
 
 	limits->features = lf_read(lf, LF_REG_FEATURES);
 	limits->formats = lf_read(lf, LF_REG_FORMATS);
@@ -84,7 +86,9 @@ int lf_hw_identify(struct lf_device *lf)
  * lf_hw_reset() - end all jobs, disable all queues
  * @lf: device
  *
- * Sleeps. Return: 0, -ETIMEDOUT, -ENODEV when the device does not answer at all.
+ * Sleeps.
+ *
+ * Return: 0, -ETIMEDOUT, -ENODEV when the device does not answer at all.
  */
 int lf_hw_reset(struct lf_device *lf)
 {
@@ -92,8 +96,8 @@ int lf_hw_reset(struct lf_device *lf)
 	int err;
 
 	lf_write(lf, LF_REG_CONTROL, LF_CONTROL_RESET);
-	err = readl_poll_timeout(lf->regs + LF_REG_CONTROL, control,
-				 !(control & LF_CONTROL_RESET), LF_POLL_US, LF_RESET_TIMEOUT_US);
+	err = readl_poll_timeout(lf->regs + LF_REG_CONTROL, control, !(control & LF_CONTROL_RESET),
+				 LF_POLL_US, LF_RESET_TIMEOUT_US);
 	return err && control == U32_MAX ? -ENODEV : err;
 }
 
@@ -101,7 +105,9 @@ int lf_hw_reset(struct lf_device *lf)
  * lf_hw_enable() - make a device that was reset ready for its queues
  * @lf: device
  *
- * Sleeps. Return: 0, -ETIMEDOUT, -EIO when the device says that it cannot work.
+ * Sleeps.
+ *
+ * Return: 0, -ETIMEDOUT, -EIO when the device says that it cannot work.
  */
 int lf_hw_enable(struct lf_device *lf)
 {

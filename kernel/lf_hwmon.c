@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * hwmon: energy of each component and of all in microjoules, average power in microwatts, temperature in
- * millidegrees. Energy and power are modelled by the device and tell of the work of others, so only root
- * may read them.
+ * hwmon: energy of each component and of all in microjoules, average power in microwatts,
+ * temperature in millidegrees. Energy and power are modelled by the device and tell of the work of
+ * others, so only root may read them.
  */
 #include <linux/device.h>
 #include <linux/hwmon.h>
@@ -13,15 +13,16 @@
 
 #include "lf_device.h"
 
-#define LF_PJ_PER_UJ 1000000
+#define LF_PJ_PER_UJ	1000000
 
 /* Channels of energy: the components, then their sum. */
 #define LF_ENERGY_TOTAL LF_ENERGY_COMPONENTS
 
 static const char *const energy_labels[] = {
-	[LF_ENERGY_ARRAY] = "array",	 [LF_ENERGY_DAC] = "dac",	  [LF_ENERGY_ADC] = "adc",
-	[LF_ENERGY_DIGITAL] = "digital", [LF_ENERGY_PROGRAM] = "program",
-	[LF_ENERGY_STATIC] = "static",	 [LF_ENERGY_TOTAL] = "total",
+	[LF_ENERGY_ARRAY] = "array",	 [LF_ENERGY_DAC] = "dac",
+	[LF_ENERGY_ADC] = "adc",	 [LF_ENERGY_DIGITAL] = "digital",
+	[LF_ENERGY_PROGRAM] = "program", [LF_ENERGY_STATIC] = "static",
+	[LF_ENERGY_TOTAL] = "total",
 };
 
 static umode_t is_visible(const void *data, enum hwmon_sensor_types type, u32 attribute,
@@ -71,10 +72,10 @@ static int read(struct device *dev, enum hwmon_sensor_types type, u32 attribute,
 
 	switch (type) {
 	case hwmon_energy:
-		*value = div_u64(channel == LF_ENERGY_TOTAL ?
-					 total_pj(block) :
-					 le64_to_cpu(block->energy_pj[channel]),
-				 LF_PJ_PER_UJ);
+		*value =
+			div_u64(channel == LF_ENERGY_TOTAL ? total_pj(block)
+							   : le64_to_cpu(block->energy_pj[channel]),
+				LF_PJ_PER_UJ);
 		break;
 	case hwmon_power:
 		*value = average_uw(&lf->hwmon_start, block);

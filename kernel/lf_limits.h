@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the device, cut down to what this driver uses, can take. Read once at probe, constant after that.
+ * What the device, cut down to what this driver uses, can take. Read once at probe, constant after
+ * that.
  */
 #ifndef LF_LIMITS_H
 #define LF_LIMITS_H

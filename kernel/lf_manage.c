@@ -82,8 +82,8 @@ int lf_manage_init(struct lf_device *lf)
 	init_completion(&manage->ended);
 	INIT_LIST_HEAD(&manage->request.link);
 	manage->request.done = manage_done;
-	manage->memory = dmam_alloc_coherent(dev, sizeof(*manage->memory), &manage->memory_dma,
-					     GFP_KERNEL);
+	manage->memory =
+		dmam_alloc_coherent(dev, sizeof(*manage->memory), &manage->memory_dma, GFP_KERNEL);
 	manage->data = dmam_alloc_coherent(dev, LF_PAGE_BYTES, &manage->data_dma, GFP_KERNEL);
 	if (!manage->memory || !manage->data)
 		return -ENOMEM;
@@ -144,8 +144,8 @@ static int manage_run(struct lf_device *lf, const struct lf_command *command, u1
 		.command_count = cpu_to_le32(1),
 		.commands = cpu_to_le64(manage->memory_dma +
 					offsetof(struct lf_manage_memory, command)),
-		.buffers = cpu_to_le64(manage->memory_dma +
-				       offsetof(struct lf_manage_memory, buffer)),
+		.buffers =
+			cpu_to_le64(manage->memory_dma + offsetof(struct lf_manage_memory, buffer)),
 		.buffer_count = cpu_to_le32(1),
 		.account = cpu_to_le32(account),
 	};

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Management commands, one at a time on queue 0. All sleep and must be called between drm_dev_enter() and
- * drm_dev_exit() once the device is registered.
+ * Management commands, one at a time on queue 0. All sleep and must be called between
+ * drm_dev_enter() and drm_dev_exit() once the device is registered.
  *
- * Errors of all: -ENOENT no such matrix, -EBUSY it is not in the right state, -ENOSPC no tiles or entries, -EEXIST
- * the name is taken, -EDQUOT, -EIO, -EINVAL, -ETIMEDOUT, -ECANCELED (a reset), -ENODEV.
+ * Errors of all: -ENOENT no such matrix, -EBUSY it is not in the right state, -ENOSPC no tiles or
+ * entries, -EEXIST the name is taken, -EDQUOT, -EIO, -EINVAL, -ETIMEDOUT, -ECANCELED (a reset),
+ * -ENODEV.
  */
 #ifndef LF_MANAGE_H
 #define LF_MANAGE_H
@@ -19,7 +20,8 @@ struct lf_device;
 #define LF_MANAGE_LIST_ENTRIES (LF_PAGE_BYTES / sizeof(struct lf_matrix_info))
 
 int lf_manage_init(struct lf_device *lf);
-int lf_manage_create(struct lf_device *lf, u32 account, u32 rows, u32 cols, u32 format, u32 *matrix);
+int lf_manage_create(struct lf_device *lf, u32 account, u32 rows, u32 cols, u32 format,
+		     u32 *matrix);
 int lf_manage_commit(struct lf_device *lf, u32 matrix);
 int lf_manage_publish(struct lf_device *lf, u32 matrix, const struct lf_publication *publication);
 int lf_manage_delete(struct lf_device *lf, u32 matrix);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Matrices: references, handles, creation, commit, deletion. A matrix without users and name is deleted by a worker,
- * since deleting waits for the device and the last reference may go anywhere; the worker then erases the tiles, so that
- * what was in them does not wait for their next use. Names and permissions are lf_directory.c's.
+ * Matrices: references, handles, creation, commit, deletion. A matrix without users and name is
+ * deleted by a worker, since deleting waits for the device and the last reference may go anywhere;
+ * the worker then erases the tiles, so that what was in them does not wait for their next use.
+ * Names and permissions are lf_directory.c's.
  */
 #include <linux/cred.h>
 #include <linux/dma-resv.h>
@@ -333,8 +334,8 @@ unlock:
  * @data: struct drm_lf_matrix_handle
  * @file: whose handle it is
  *
- * Return: 0, -EINVAL (also: already committed), -ENOENT, -EPERM, -EBUSY (rows are missing), -ERESTARTSYS, or an
- * error of lf_manage.h.
+ * Return: 0, -EINVAL (also: already committed), -ENOENT, -EPERM, -EBUSY (rows are missing),
+ * -ERESTARTSYS, or an error of lf_manage.h.
  */
 int lf_matrix_commit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {

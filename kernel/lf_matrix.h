@@ -14,16 +14,19 @@ struct lf_device;
 
 /**
  * struct lf_matrix - a matrix on the device
- * @gem: reference count and reservation, in the form that drm_exec locks. It has no pages and never a GEM handle
+ * @gem: reference count and reservation, in the form that drm_exec locks. It has no pages and never
+ *	a GEM handle
  * @id: the device's identifier
  * @index: its place in the device's directory
  * @shape: rows, columns, format
  * @account: who paid for it
  * @creator: number of the file that made it, 0 if that was before this boot
- * @state: LF_MATRIX_*; leaves LF_MATRIX_TORN under the reservation's lock, later changes under the directory's
+ * @state: LF_MATRIX_*; leaves LF_MATRIX_TORN under the reservation's lock, later changes under the
+ *	directory's
  * @publication: name, owner and mode while published; under the directory's lock
  * @link: in the device's list of published matrices, or of those to be deleted
- * @named: the device keeps it: it is not deleted with its last reference; under the directory's lock
+ * @named: the device keeps it: it is not deleted with its last reference; under the directory's
+ *	lock
  */
 struct lf_matrix {
 	struct drm_gem_object gem;

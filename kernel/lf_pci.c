@@ -65,8 +65,7 @@ static int lf_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return err;
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 
-	lf = lf_device_create(&pdev->dev, &lf_pci_bus,
-			      pcim_iomap_table(pdev)[LF_PCI_REGISTER_BAR]);
+	lf = lf_device_create(&pdev->dev, &lf_pci_bus, pcim_iomap_table(pdev)[LF_PCI_REGISTER_BAR]);
 	if (IS_ERR(lf))
 		return PTR_ERR(lf);
 	pci_set_master(pdev);
@@ -84,8 +83,7 @@ static void lf_pci_shutdown(struct pci_dev *pdev)
 }
 
 static const struct pci_device_id lf_pci_ids[] = {
-	{ PCI_DEVICE(LF_PCI_VENDOR_ID, LF_PCI_DEVICE_ID) },
-	{}
+	{ PCI_DEVICE(LF_PCI_VENDOR_ID, LF_PCI_DEVICE_ID) }, {}
 };
 MODULE_DEVICE_TABLE(pci, lf_pci_ids);
 

@@ -59,10 +59,7 @@ static void lf_platform_shutdown(struct platform_device *pdev)
 	lf_device_shutdown(platform_get_drvdata(pdev));
 }
 
-static const struct of_device_id lf_platform_ids[] = {
-	{ .compatible = "lorafusion,lf-1" },
-	{}
-};
+static const struct of_device_id lf_platform_ids[] = { { .compatible = "lorafusion,lf-1" }, {} };
 MODULE_DEVICE_TABLE(of, lf_platform_ids);
 
 static struct platform_driver lf_platform_driver = {

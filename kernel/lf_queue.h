@@ -24,8 +24,8 @@ struct lf_request;
  *
  * Called with the queue's lock held and interrupts off, once for each submission that succeeded.
  */
-typedef void (*lf_request_done)(struct lf_request *request,
-				const struct lf_completion *completion, int error);
+typedef void (*lf_request_done)(struct lf_request *request, const struct lf_completion *completion,
+				int error);
 
 /**
  * struct lf_request - something on a ring: a job or a management command

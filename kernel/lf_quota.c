@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Write budgets. The ledger is the device's and survives a power cut; it reserves before the first pulse
- * and settles at the end. Here is only who may see and set what.
+ * Write budgets. The ledger is the device's and survives a power cut; it reserves before the first
+ * pulse and settles at the end. Here is only who may see and set what.
  */
 #include <linux/capability.h>
 

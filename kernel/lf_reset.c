@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Recovery: reset the device, end the guilty request, submit the others again. Who is guilty is decided
- * by the callers: a job's timeout (lf_sched.c), a management command's (lf_manage.c), an event of the device.
+ * Recovery: reset the device, end the guilty request, submit the others again. Who is guilty is
+ * decided by the callers: a job's timeout (lf_sched.c), a management command's (lf_manage.c), an
+ * event of the device.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
@@ -17,8 +18,9 @@
  * @guilty: request that ends with -ETIMEDOUT unless it has ended meanwhile; NULL if there is none.
  *	It must not be freed before this returns
  *
- * Jobs with PROGRAM and management commands are not run again: they end with what the device says of them, or
- * -ECANCELED. A device that does not come back is wedged: everything ends with -ENODEV from then on.
+ * Jobs with PROGRAM and management commands are not run again: they end with what the device says
+ * of them, or -ECANCELED. A device that does not come back is wedged: everything ends with -ENODEV
+ * from then on.
  */
 void lf_reset(struct lf_device *lf, struct lf_queue *queue, struct lf_request *guilty)
 {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Jobs from the scheduler to the ring and back: one drm_gpu_scheduler a work queue, an entity a file.
+ * Jobs from the scheduler to the ring and back: one drm_gpu_scheduler a work queue, an entity a
+ * file.
  *
- * Recovery happens below the scheduler. A reset ends the guilty job's fence and puts the others on the ring again
- * with the fences they have (lf_reset.c), so the scheduler needs not know; only the job that it took off
- * its list to call timedout_job is put back.
+ * Recovery happens below the scheduler. A reset ends the guilty job's fence and puts the others on
+ * the ring again with the fences they have (lf_reset.c), so the scheduler needs not know; only the
+ * job that it took off its list to call timedout_job is put back.
  */
 #include <linux/dma-mapping.h>
 #include <linux/jiffies.h>
@@ -69,8 +70,8 @@ static int job_error(u32 status)
 
 static u32 error_status(int error)
 {
-	return error == -ECANCELED || error == -ENODEV || error == -ETIMEDOUT ? LF_STATUS_ABORTED :
-										LF_STATUS_INTERNAL;
+	return error == -ECANCELED || error == -ENODEV || error == -ETIMEDOUT ? LF_STATUS_ABORTED
+									      : LF_STATUS_INTERNAL;
 }
 
 static void write_record(struct lf_job *job, const struct lf_completion *completion, int error)
@@ -220,8 +221,9 @@ static enum drm_gpu_sched_stat timedout_job(struct drm_sched_job *base)
 static void free_job(struct drm_sched_job *base)
 {
 	/*
-	 * Whoever holds the finished fence, perhaps longer than this module is loaded, would also hold ours, whose
-	 * operations are in the module. It has signalled, so nobody needs it any more.
+	 * Whoever holds the finished fence, perhaps longer than this module is loaded, would also
+	 * hold ours, whose operations are in the module. It has signalled, so nobody needs it any
+	 * more.
 	 */
 	dma_fence_put(xchg(&base->s_fence->parent, NULL));
 	drm_sched_job_cleanup(base);
@@ -238,7 +240,7 @@ static void sched_fini_action(struct drm_device *drm, void *sched)
 {
 	struct lf_device *lf = to_lf_device(drm);
 
-	/* All jobs have ended, but workers free them, and drm_sched_fini() would end its worker before that. */
+	/* All jobs have ended, but workers free them, and drm_sched_fini() stops its own. */
 	wait_var_event(&lf->jobs, !atomic_read(&lf->jobs));
 	drm_sched_fini(sched);
 }
@@ -247,7 +249,8 @@ static void sched_fini_action(struct drm_device *drm, void *sched)
  * lf_sched_init() - a scheduler for each work queue
  * @lf: device
  *
- * They live as long as the DRM device, since files that are open at removal still have entities on them.
+ * They live as long as the DRM device, since files that are open at removal still have entities on
+ * them.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -285,7 +288,7 @@ int lf_sched_init(struct lf_device *lf)
 /**
  * lf_sched_entity_init() - a file's queue of jobs
  * @lf: device
- * @entity: to initialise; end with drm_sched_entity_fini()
+ * @entity: to initialise; end with lf_sched_entity_fini()
  *
  * A file's jobs run in order; it moves to the least loaded queue when it has none in flight.
  *
@@ -298,8 +301,26 @@ int lf_sched_entity_init(struct lf_device *lf, struct drm_sched_entity *entity)
 }
 
 /**
- * lf_sched_stop() - let no job be started or freed
+ * lf_sched_entity_fini() - cancel what a file has queued
  * @lf: device
+ * @entity: of the file
+ *
+ * What is on the ring ends by itself. A scheduler that is just taking a job of the entity would put
+ * the entity back on its run queue after drm_sched_entity_fini() has taken it off, so none may run
+ * meanwhile.
+ */
+void lf_sched_entity_fini(struct lf_device *lf, struct drm_sched_entity *entity)
+{
+	mutex_lock(&lf->reset_lock);
+	lf_sched_stop(lf);
+	drm_sched_entity_fini(entity);
+	lf_sched_start(lf);
+	mutex_unlock(&lf->reset_lock);
+}
+
+/**
+ * lf_sched_stop() - let no job be started or freed
+ * @lf: device; the caller holds @lf->reset_lock until lf_sched_start()
  */
 void lf_sched_stop(struct lf_device *lf)
 {

@@ -20,7 +20,8 @@ struct lf_device;
  * struct lf_job - a job, from its ioctl until its last reference is gone
  * @base: the scheduler's part
  * @request: the queue's part
- * @fence: signals when the device is done with it; initialised once it has been run, and then owns this memory
+ * @fence: signals when the device is done with it; initialised once it has been run, and then owns
+ *	this memory
  * @fence_lock: of @fence
  * @lf: device
  * @context: of the file that submitted it; a reference
@@ -57,6 +58,7 @@ static inline struct lf_job *to_lf_job(struct drm_sched_job *base)
 
 int lf_sched_init(struct lf_device *lf);
 int lf_sched_entity_init(struct lf_device *lf, struct drm_sched_entity *entity);
+void lf_sched_entity_fini(struct lf_device *lf, struct drm_sched_entity *entity);
 void lf_sched_stop(struct lf_device *lf);
 void lf_sched_start(struct lf_device *lf);
 void lf_job_init(struct lf_job *job);

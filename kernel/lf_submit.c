@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DRM_IOCTL_LF_SUBMIT: copy once, resolve handles, validate, order against other jobs, queue. Nothing that can
- * fail is left when the job is armed. What happens to it after that is lf_sched.c's.
+ * DRM_IOCTL_LF_SUBMIT: copy once, resolve handles, validate, order against other jobs, queue.
+ * Nothing that can fail is left when the job is armed. What happens to it after that is
+ * lf_sched.c's.
  */
 #include <linux/capability.h>
 #include <linux/dma-fence-chain.h>
@@ -66,8 +67,8 @@ static int check_args(const struct lf_limits *limits, const struct drm_lf_submit
 		return -EINVAL;
 	if (!args->command_count || args->command_count > limits->job_commands)
 		return -EINVAL;
-	if (args->buffer_count > limits->job_buffers ||
-	    args->matrix_count > limits->job_matrices || args->sync_count > limits->job_syncs)
+	if (args->buffer_count > limits->job_buffers || args->matrix_count > limits->job_matrices ||
+	    args->sync_count > limits->job_syncs)
 		return -EINVAL;
 	if (args->scratch_bytes > limits->job_scratch_bytes)
 		return -EINVAL;
@@ -98,8 +99,8 @@ static int allocate(struct submission *submission)
 	submission->buffer_use = (u8 *)(submission->handles + objects);
 	submission->matrix_use = submission->buffer_use + args->buffer_count;
 
-	submission->job = kzalloc(struct_size(submission->job, objects, objects),
-				  GFP_KERNEL_ACCOUNT);
+	submission->job =
+		kzalloc(struct_size(submission->job, objects, objects), GFP_KERNEL_ACCOUNT);
 	if (!submission->job) {
 		kfree(block);
 		return -ENOMEM;
@@ -246,8 +247,8 @@ static int check_permissions(struct submission *submission)
 				return -EPERM;
 			flags |= LF_JOB_PRIVILEGED;
 		}
-		if ((use & LF_USE_CALIBRATE) &&
-		    !lf_matrix_is_owner(submission->context, matrix) && !capable(CAP_SYS_ADMIN))
+		if ((use & LF_USE_CALIBRATE) && !lf_matrix_is_owner(submission->context, matrix) &&
+		    !capable(CAP_SYS_ADMIN))
 			return -EPERM;
 	}
 	job->request.submission.flags = cpu_to_le16(flags);
@@ -421,8 +422,8 @@ static void push(struct submission *submission)
 	fence = dma_fence_get(&job->base.s_fence->finished);
 	for (i = 0; i < job->buffer_count + job->matrix_count; i++)
 		dma_resv_add_fence(job->objects[i]->resv, fence,
-				   writes_object(submission, i) ? DMA_RESV_USAGE_WRITE :
-								  DMA_RESV_USAGE_READ);
+				   writes_object(submission, i) ? DMA_RESV_USAGE_WRITE
+								: DMA_RESV_USAGE_READ);
 	trace_lf_job_submit(&job->lf->drm, submission->context->id, fence->seqno,
 			    submission->args->command_count, job->buffer_count, job->matrix_count);
 	drm_sched_entity_push_job(&job->base);
@@ -468,8 +469,8 @@ cleanup:
  * @data: struct drm_lf_submit
  * @file: the caller's
  *
- * Return: 0; -EINVAL a field, -ENOENT a handle, -EPERM not allowed to do that to a matrix, -EFAULT, -ENOMEM, -ENODEV,
- * -ERESTARTSYS.
+ * Return: 0; -EINVAL a field, -ENOENT a handle, -EPERM not allowed to do that to a matrix, -EFAULT,
+ * -ENOMEM, -ENODEV, -ERESTARTSYS.
  */
 int lf_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Counters. Each record of a job is added to its file's sums; attojoules are carried, so sums are exact. The device's
- * totals are its own (lf_hw.c) and for the privileged only: energy is a side channel.
+ * Counters. Each record of a job is added to its file's sums; attojoules are carried, so sums are
+ * exact. The device's totals are its own (lf_hw.c) and for the privileged only: energy is a side
+ * channel.
  */
 #include <linux/capability.h>
 #include <linux/math64.h>
@@ -40,8 +41,8 @@ void lf_sums_add(struct lf_sums *sums, const struct lf_completion *completion)
 	for (i = 0; i < LF_ENERGY_COMPONENTS; i++) {
 		u32 rest;
 
-		sums->energy_pj[i] += div_u64_rem(le64_to_cpu(completion->energy_aj[i]),
-						  LF_AJ_PER_PJ, &rest);
+		sums->energy_pj[i] +=
+			div_u64_rem(le64_to_cpu(completion->energy_aj[i]), LF_AJ_PER_PJ, &rest);
 		sums->energy_sub_aj[i] += rest;
 		if (sums->energy_sub_aj[i] >= LF_AJ_PER_PJ) {
 			sums->energy_sub_aj[i] -= LF_AJ_PER_PJ;

@@ -12,6 +12,8 @@
 
 #include <drm/drm_device.h>
 
+/* clang-format off */
+
 TRACE_EVENT(lf_job_submit,
 	TP_PROTO(struct drm_device *drm, u64 context, u64 fence, u32 commands, u32 buffers,
 		 u32 matrices),
@@ -91,6 +93,8 @@ TRACE_EVENT(lf_reset,
 	TP_printk("%s queue=%u timeout=%d", __get_str(device), __entry->queue,
 		  __entry->timeout)
 );
+
+/* clang-format on */
 
 #endif
 

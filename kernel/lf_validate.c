@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Checks every field of every command of a job against the job's buffers and matrices, and finds out what the job
- * does with each. Pure functions: whether the caller may do that to a matrix, and the matrix's state, are lf_submit.c's.
- * Ranges that a job both reads and writes are left to the device, which refuses the job with LF_STATUS_OVERLAP.
+ * Checks every field of every command of a job against the job's buffers and matrices, and finds
+ * out what the job does with each. Pure functions: whether the caller may do that to a matrix, and
+ * the matrix's state, are lf_submit.c's. Ranges that a job both reads and writes are left to the
+ * device, which refuses the job with LF_STATUS_OVERLAP.
  */
 #include <linux/bits.h>
 #include <linux/errno.h>
@@ -184,8 +185,8 @@ static int check_mvm(struct lf_validation *v, const struct lf_command *command)
 		return refuse(v, "width");
 	if (command->rank)
 		return refuse(v, "rank");
-	if (flags & LF_MVM_FIXED_SCALE ? !is_scale(le32_to_cpu(command->fixed_scale)) :
-					 command->fixed_scale != 0)
+	if (flags & LF_MVM_FIXED_SCALE ? !is_scale(le32_to_cpu(command->fixed_scale))
+				       : command->fixed_scale != 0)
 		return refuse(v, "fixed_scale");
 
 	inputs = transpose ? shape->cols : shape->rows;
@@ -194,8 +195,8 @@ static int check_mvm(struct lf_validation *v, const struct lf_command *command)
 	element = int8 ? 1 : 4;
 
 	err = check_operand(v, &command->input,
-			    &(struct extent){ count, inputs * element, element, true },
-			    LF_USE_READ, "input");
+			    &(struct extent){ count, inputs * element, element, true }, LF_USE_READ,
+			    "input");
 	if (!err)
 		err = check_operand(v, &command->output,
 				    &(struct extent){ count, outputs * 4, 4, true }, LF_USE_WRITE,
@@ -231,10 +232,12 @@ static int check_mvm(struct lf_validation *v, const struct lf_command *command)
 	}
 	err = check_optional(v, &command->bias, &(struct extent){ 1, outputs * 4, 4, false },
 			     LF_USE_READ, "bias");
-	return err ?: check_optional(v, &command->partials,
-				     &(struct extent){ count, (u64)shape->tile_rows * outputs * 4,
-						       4, true },
-				     LF_USE_WRITE, "partials");
+	return err
+		       ?: check_optional(v, &command->partials,
+					 &(struct extent){ count,
+							   (u64)shape->tile_rows * outputs * 4, 4,
+							   true },
+					 LF_USE_WRITE, "partials");
 }
 
 static int check_fuse(struct lf_validation *v, const struct lf_command *command)
@@ -326,7 +329,7 @@ static int check_rows(struct lf_validation *v, const struct lf_command *command,
 	extent.bytes = (u64)shape->cols * extent.element;
 	extent.strided = true;
 	if (program) {
-		/* Rows come from the host alone, so that all of them are checked before the first pulse. */
+		/* From the host alone: so all rows are checked before the first pulse. */
 		if (le16_to_cpu(command->input.space) != LF_SPACE_BUFFER)
 			return refuse(v, "input");
 		return check_operand(v, &command->input, &extent, LF_USE_READ, "input");
@@ -355,10 +358,11 @@ static int check_calibrate(struct lf_validation *v, const struct lf_command *com
 	if (command->fixed_scale)
 		return refuse(v, "fixed_scale");
 	err = check_no_operands_but(v, command, true, false);
-	return err ?: check_operand(v, &command->input,
-				    &(struct extent){ le32_to_cpu(command->count),
-						      (u64)shape->rows * 4, 4, true },
-				    LF_USE_READ, "input");
+	return err
+		       ?: check_operand(v, &command->input,
+					&(struct extent){ le32_to_cpu(command->count),
+							  (u64)shape->rows * 4, 4, true },
+					LF_USE_READ, "input");
 }
 
 static int check_command(struct lf_validation *v, const struct lf_command *command)

@@ -379,6 +379,21 @@ struct lf_telemetry_block guest_telemetry(int fd, uint32_t scope)
 	return telemetry.block;
 }
 
+struct lf_telemetry_block guest_settled(int fd)
+{
+	struct lf_telemetry_block block = guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE), last;
+	int same = 0;
+
+	for (int i = 0; i < 500 && same < 5; i++) {
+		last = block;
+		usleep(20000);
+		block = guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE);
+		same = block.jobs == last.jobs ? same + 1 : 0;
+	}
+	CHECK_EQUAL(same, 5);
+	return block;
+}
+
 bool guest_reload(const char *parameters)
 {
 	char command[256];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the guest tests share: opening the device, buffers, matrices, jobs, and the scalar reference that results are
- * compared with. Everything ends the test when it fails, except what says that it returns an error.
+ * What the guest tests share: opening the device, buffers, matrices, jobs, and the scalar reference
+ * that results are compared with. Everything ends the test when it fails, except what says that it
+ * returns an error.
  */
 #ifndef GUEST_ACCELERATOR_H
 #define GUEST_ACCELERATOR_H
@@ -12,9 +13,9 @@
 
 #include <drm/lf_accel.h>
 
-#define GUEST_USER   1000u
-#define GUEST_OTHER  1001u
-#define GUEST_RENDER 105u
+#define GUEST_USER    1000u
+#define GUEST_OTHER   1001u
+#define GUEST_RENDER  105u
 
 #define GUEST_WAIT_MS 30000
 
@@ -60,7 +61,7 @@ uint32_t guest_syncobj(int fd);
 /** guest_wait() - wait for a binary sync object; 0 or a negative errno */
 int guest_wait(int fd, uint32_t syncobj, int64_t timeout_ms);
 
-/** guest_fence_error() - status of the fence in a sync object: 1 signalled, 0 not yet, negative errno failed */
+/** guest_fence_error() - status of a sync object's fence: 1 signalled, 0 not yet, negative errno */
 int guest_fence_error(int fd, uint32_t syncobj);
 
 /** guest_random() - next number of a generator with state @seed */
@@ -87,7 +88,7 @@ struct lf_command *guest_job_command(struct guest_job *job, uint16_t opcode);
 /** guest_job_submit() - submit; 0, or -1 with errno */
 int guest_job_submit(int fd, struct guest_job *job);
 
-/** guest_job_run() - submit and wait; status of the fence as guest_fence_error(), or the errno of the submission */
+/** guest_job_run() - submit and wait; as guest_fence_error(), or the submission's errno */
 int guest_job_run(int fd, struct guest_job *job);
 
 /** guest_operand() - an operand in buffer @buffer */
@@ -99,7 +100,7 @@ struct lf_operand guest_scratch(uint64_t offset, uint32_t stride);
 /** guest_matrix_create() - a matrix, nothing programmed; 0, or -1 with errno */
 int guest_matrix_create(int fd, uint32_t rows, uint32_t cols, uint32_t *handle);
 
-/** guest_matrix_program() - program all rows from @weights [rows][cols]; status as guest_job_run() */
+/** guest_matrix_program() - program all rows from @weights [rows][cols]; as guest_job_run() */
 int guest_matrix_program(int fd, uint32_t handle, uint32_t rows, uint32_t cols,
 			 const int8_t *weights);
 
@@ -124,10 +125,10 @@ uint32_t guest_matrix(int fd, uint32_t rows, uint32_t cols, uint64_t seed, int8_
 /** guest_quantise() - q [count] and the returned s of @x [count], as lf_hw.h defines them */
 float guest_quantise(const float *x, uint32_t count, int8_t *q);
 
-/** guest_forward() - y [cols] = x [rows] times @weights [rows][cols], as the device does it without noise */
+/** guest_forward() - y [cols] = x [rows] times @weights [rows][cols], without noise */
 void guest_forward(const float *x, const int8_t *weights, uint32_t rows, uint32_t cols, float *y);
 
-/** guest_multiply_job() - one vector: input at 0 and output at @offset of buffer 0, matrix 0 */
+/** guest_multiply_job() - one vector: input at 0 and output at @offset of @buffer */
 struct guest_job guest_multiply_job(uint32_t buffer, uint32_t matrix, uint32_t rows, uint32_t cols,
 				    uint64_t offset);
 
@@ -138,8 +139,13 @@ struct guest_job guest_multiply_job(uint32_t buffer, uint32_t matrix, uint32_t r
  */
 void guest_check_multiply(int fd, uint64_t seed);
 
-/** guest_as_user() - run @test as an unprivileged user who may open the device; fails if it fails */
+/** guest_as_user() - run @test as an unprivileged user of the device; fails if it fails */
 void guest_as_user(uid_t user, void (*test)(void *), void *argument);
+
+/**
+ * guest_settled() - the device's totals, once nothing is deleted and erased in the background
+ */
+struct lf_telemetry_block guest_settled(int fd);
 
 /** guest_telemetry() - the device's totals; for the privileged */
 struct lf_telemetry_block guest_telemetry(int fd, uint32_t scope);

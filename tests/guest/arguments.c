@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A sweep of extreme values over every field of a job and of its commands. A job is accepted only where its reading of
- * the interface allows it; nothing may crash, and after each sweep a good job is exact.
+ * A sweep of extreme values over every field of a job and of its commands. A job is accepted only
+ * where its reading of the interface allows it; nothing may crash, and after each sweep a good job
+ * is exact.
  */
 #include <stddef.h>
 #include <unistd.h>
@@ -17,18 +18,29 @@ struct field {
 	size_t bytes;
 };
 
-#define FIELD(type, member) \
-	{ #member, offsetof(struct type, member), sizeof(((struct type *)0)->member) }
-#define OPERAND(member)                                                                   \
-	FIELD(lf_command, member.space), FIELD(lf_command, member.buffer),                \
+#define FIELD(type, member)                                                                \
+	{                                                                                  \
+#member, offsetof(struct type, member), sizeof(((struct type *)0)->member) \
+	}
+#define OPERAND(member)                                                    \
+	FIELD(lf_command, member.space), FIELD(lf_command, member.buffer), \
 		FIELD(lf_command, member.stride), FIELD(lf_command, member.offset)
 
 static const struct field command_fields[] = {
-	FIELD(lf_command, opcode),	FIELD(lf_command, flags),    FIELD(lf_command, matrix),
-	FIELD(lf_command, count),	FIELD(lf_command, first),    FIELD(lf_command, width),
-	FIELD(lf_command, rank),	FIELD(lf_command, fixed_scale),
-	FIELD(lf_command, reserved),	OPERAND(input),		     OPERAND(output),
-	OPERAND(factor),		OPERAND(scale),		     OPERAND(bias),
+	FIELD(lf_command, opcode),
+	FIELD(lf_command, flags),
+	FIELD(lf_command, matrix),
+	FIELD(lf_command, count),
+	FIELD(lf_command, first),
+	FIELD(lf_command, width),
+	FIELD(lf_command, rank),
+	FIELD(lf_command, fixed_scale),
+	FIELD(lf_command, reserved),
+	OPERAND(input),
+	OPERAND(output),
+	OPERAND(factor),
+	OPERAND(scale),
+	OPERAND(bias),
 	OPERAND(partials),
 };
 
@@ -41,12 +53,40 @@ static const struct field submit_fields[] = {
 };
 
 static const uint64_t values[] = {
-	0,	    1,		2,	      3,	  5,	       7,
-	8,	    12,		16,	      63,	  64,	       127,
-	128,	    255,	256,	      1023,	  1024,	       1025,
-	2047,	    4095,	4096,	      4097,	  INT16_MAX,   UINT16_MAX - 1,
-	UINT16_MAX, INT32_MAX,	1ull << 31,   UINT32_MAX - 1, UINT32_MAX, 1ull << 32,
-	INT64_MAX,  1ull << 63, UINT64_MAX - 1, UINT64_MAX,
+	0,
+	1,
+	2,
+	3,
+	5,
+	7,
+	8,
+	12,
+	16,
+	63,
+	64,
+	127,
+	128,
+	255,
+	256,
+	1023,
+	1024,
+	1025,
+	2047,
+	4095,
+	4096,
+	4097,
+	INT16_MAX,
+	UINT16_MAX - 1,
+	UINT16_MAX,
+	INT32_MAX,
+	1ull << 31,
+	UINT32_MAX - 1,
+	UINT32_MAX,
+	1ull << 32,
+	INT64_MAX,
+	1ull << 63,
+	UINT64_MAX - 1,
+	UINT64_MAX,
 };
 
 struct bench {
@@ -72,8 +112,8 @@ static struct bench bench(void)
 /* A good job of each opcode, to be spoiled in one field. */
 static struct guest_job good_job(const struct bench *bench, uint16_t opcode)
 {
-	struct guest_job job = guest_multiply_job(bench->buffer.handle, bench->matrix, ROWS, COLS,
-						  OUTPUT);
+	struct guest_job job =
+		guest_multiply_job(bench->buffer.handle, bench->matrix, ROWS, COLS, OUTPUT);
 	struct lf_command *command = &job.commands[0];
 
 	guest_job_matrix(&job, bench->torn);
@@ -103,15 +143,21 @@ static struct guest_job good_job(const struct bench *bench, uint16_t opcode)
 		break;
 	case LF_OP_PROGRAM:
 		/* The same row is refused by the device from the second time on. */
-		*command = (struct lf_command){ .opcode = LF_OP_PROGRAM, .matrix = 2, .count = 2,
+		*command = (struct lf_command){ .opcode = LF_OP_PROGRAM,
+						.matrix = 2,
+						.count = 2,
 						.input = guest_operand(0, 0, COLS) };
 		break;
 	case LF_OP_READ:
-		*command = (struct lf_command){ .opcode = LF_OP_READ, .matrix = 1, .count = 2,
+		*command = (struct lf_command){ .opcode = LF_OP_READ,
+						.matrix = 1,
+						.count = 2,
 						.output = guest_operand(0, 0, COLS) };
 		break;
 	case LF_OP_CALIBRATE:
-		*command = (struct lf_command){ .opcode = LF_OP_CALIBRATE, .matrix = 1, .count = 2,
+		*command = (struct lf_command){ .opcode = LF_OP_CALIBRATE,
+						.matrix = 1,
+						.count = 2,
 						.input = guest_operand(0, 0, ROWS * 4) };
 		break;
 	}
@@ -218,9 +264,9 @@ static void sweep_submission(void)
 
 static void sweep_pointers(void)
 {
-	static const uint64_t addresses[] = { 0,	  1,	       4095,
-					      4096,	  1ull << 46,  1ull << 47,
-					      1ull << 63, UINT64_MAX - 4095, UINT64_MAX };
+	static const uint64_t addresses[] = { 0,	  1,	      4095,	  4096,
+					      1ull << 46, 1ull << 47, 1ull << 63, UINT64_MAX - 4095,
+					      UINT64_MAX };
 	struct bench set = bench();
 
 	for (size_t i = 0; i < KTAP_COUNT(addresses); i++) {

@@ -33,8 +33,8 @@ static void bad_sizes_are_refused(void)
 {
 	int fd = guest_open();
 	uint64_t most = guest_info(fd).buffer_bytes;
-	const uint64_t sizes[] = { 0, most + 1, 1ull << 31 << 20, UINT32_MAX * 4096ull, INT64_MAX,
-				   UINT64_MAX, UINT64_MAX - 4094 };
+	const uint64_t sizes[] = { 0,	      most + 1,	  1ull << 31 << 20, UINT32_MAX * 4096ull,
+				   INT64_MAX, UINT64_MAX, UINT64_MAX - 4094 };
 
 	for (size_t i = 0; i < KTAP_COUNT(sizes); i++) {
 		struct drm_lf_bo_create create = { .size = sizes[i] };
@@ -160,14 +160,10 @@ static void many_can_be_made(void)
 int main(void)
 {
 	static const struct ktap_test tests[] = {
-		KTAP_TEST(is_zeroed_and_page_sized),
-		KTAP_TEST(bad_sizes_are_refused),
-		KTAP_TEST(info_tells_size_and_offset),
-		KTAP_TEST(mapping_outlives_handle_and_file),
-		KTAP_TEST(foreign_offsets_do_not_map),
-		KTAP_TEST(prime_shares_memory),
-		KTAP_TEST(pinned_memory_is_limited),
-		KTAP_TEST(many_can_be_made),
+		KTAP_TEST(is_zeroed_and_page_sized),   KTAP_TEST(bad_sizes_are_refused),
+		KTAP_TEST(info_tells_size_and_offset), KTAP_TEST(mapping_outlives_handle_and_file),
+		KTAP_TEST(foreign_offsets_do_not_map), KTAP_TEST(prime_shares_memory),
+		KTAP_TEST(pinned_memory_is_limited),   KTAP_TEST(many_can_be_made),
 	};
 
 	return ktap_run(tests, KTAP_COUNT(tests), 60);

@@ -44,8 +44,7 @@ static void jobs_cannot_name_them(void)
 		guest_matrix(victim, ROWS, COLS, 1, weights);
 	}
 	for (uint32_t handle = 0; handle < 4096; handle++) {
-		struct guest_job job =
-			guest_multiply_job(handle, matrix, ROWS, COLS, 2048);
+		struct guest_job job = guest_multiply_job(handle, matrix, ROWS, COLS, 2048);
 
 		if (handle != buffer.handle)
 			CHECK_ERROR(guest_job_submit(fd, &job), ENOENT);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small harness in the style of kselftest: each test runs in a process of its own, the program prints KTAP
- * and ends with 0 (all passed or skipped), 1 (one failed) or 4 (all skipped).
+ * A small harness in the style of kselftest: each test runs in a process of its own, the program
+ * prints KTAP and ends with 0 (all passed or skipped), 1 (one failed) or 4 (all skipped).
  */
 #ifndef KTAP_H
 #define KTAP_H
@@ -19,7 +19,10 @@ struct ktap_test {
 	void (*run)(void);
 };
 
-#define KTAP_TEST(function) { #function, function }
+#define KTAP_TEST(function)         \
+	{                           \
+#function, function \
+	}
 #define KTAP_COUNT(tests) (sizeof(tests) / sizeof((tests)[0]))
 
 /**
@@ -38,39 +41,39 @@ _Noreturn void ktap_skip(const char *reason);
 /** ktap_fail() - end this test as failed; use CHECK */
 _Noreturn void ktap_fail(const char *file, int line, const char *what);
 
-#define CHECK(condition)                                    \
-	do {                                                \
-		if (!(condition))                           \
+#define CHECK(condition)                                           \
+	do {                                                       \
+		if (!(condition))                                  \
 			ktap_fail(__FILE__, __LINE__, #condition); \
 	} while (0)
 
 /* Both sides are shown, as long long. */
-#define CHECK_EQUAL(actual, expected)                                                         \
-	do {                                                                                  \
-		long long actual_ = (long long)(actual), expected_ = (long long)(expected);   \
-		if (actual_ != expected_) {                                                   \
-			printf("# %s is %lld, not %lld\n", #actual, actual_, expected_);      \
-			ktap_fail(__FILE__, __LINE__, #actual " == " #expected);              \
-		}                                                                             \
+#define CHECK_EQUAL(actual, expected)                                                       \
+	do {                                                                                \
+		long long actual_ = (long long)(actual), expected_ = (long long)(expected); \
+		if (actual_ != expected_) {                                                 \
+			printf("# %s is %lld, not %lld\n", #actual, actual_, expected_);    \
+			ktap_fail(__FILE__, __LINE__, #actual " == " #expected);            \
+		}                                                                           \
 	} while (0)
 
 /* A call that returns 0, or -1 with errno. */
-#define CHECK_OK(call)                                                                 \
-	do {                                                                           \
-		if ((call) != 0) {                                                     \
-			printf("# %s: %s\n", #call, strerror(errno));                  \
-			ktap_fail(__FILE__, __LINE__, #call " == 0");                  \
-		}                                                                      \
+#define CHECK_OK(call)                                                \
+	do {                                                          \
+		if ((call) != 0) {                                    \
+			printf("# %s: %s\n", #call, strerror(errno)); \
+			ktap_fail(__FILE__, __LINE__, #call " == 0"); \
+		}                                                     \
 	} while (0)
 
-#define CHECK_ERROR(call, error)                                                           \
-	do {                                                                               \
-		errno = 0;                                                                 \
-		int result_ = (call);                                                      \
-		if (result_ != -1 || errno != (error)) {                                   \
-			printf("# %s: %d, %s\n", #call, result_, strerror(errno));         \
-			ktap_fail(__FILE__, __LINE__, #call " fails with " #error);        \
-		}                                                                          \
+#define CHECK_ERROR(call, error)                                                    \
+	do {                                                                        \
+		errno = 0;                                                          \
+		int result_ = (call);                                               \
+		if (result_ != -1 || errno != (error)) {                            \
+			printf("# %s: %d, %s\n", #call, result_, strerror(errno));  \
+			ktap_fail(__FILE__, __LINE__, #call " fails with " #error); \
+		}                                                                   \
 	} while (0)
 
 #endif

@@ -17,20 +17,6 @@ static struct lf_matrix_info matrix_info(int fd, uint32_t handle)
 	return info.info;
 }
 
-/* Deleting is done by a worker. */
-static uint64_t tiles_used_settled(int fd, uint64_t wanted)
-{
-	uint64_t used = 0;
-
-	for (int i = 0; i < 500; i++) {
-		used = guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE).tiles_used;
-		if (used == wanted)
-			break;
-		usleep(10000);
-	}
-	return used;
-}
-
 static void states_follow_each_other(void)
 {
 	int fd = guest_open();
@@ -87,7 +73,7 @@ static void torn_matrices_do_not_multiply(void)
 static void last_handle_deletes(void)
 {
 	int fd = guest_open();
-	uint64_t before = guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE).tiles_used;
+	uint64_t before = guest_settled(fd).tiles_used;
 	int8_t weights[ROWS * COLS];
 	uint32_t matrix;
 	int other;
@@ -95,32 +81,30 @@ static void last_handle_deletes(void)
 	matrix = guest_matrix(fd, ROWS, COLS, 1, weights);
 	CHECK(guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE).tiles_used > before);
 	CHECK_OK(guest_matrix_close(fd, matrix));
-	CHECK_EQUAL(tiles_used_settled(fd, before), before);
+	CHECK_EQUAL(guest_settled(fd).tiles_used, before);
 
 	other = guest_open();
 	guest_matrix(other, ROWS, COLS, 1, weights);
 	CHECK_OK(guest_matrix_create(other, ROWS, COLS, &matrix));
 	close(other);
-	CHECK_EQUAL(tiles_used_settled(fd, before), before);
+	CHECK_EQUAL(guest_settled(fd).tiles_used, before);
 }
 
 static void dirty_tiles_are_erased(void)
 {
 	int fd = guest_open();
 	int8_t weights[ROWS * COLS];
-	uint64_t dirty = 1;
+	struct lf_telemetry_block before = guest_settled(fd), after;
 
 	CHECK_OK(guest_matrix_close(fd, guest_matrix(fd, ROWS, COLS, 1, weights)));
-	for (int i = 0; i < 500 && dirty; i++) {
-		usleep(10000);
-		dirty = guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE).tiles_dirty;
-	}
-	CHECK_EQUAL(dirty, 0);
+	after = guest_settled(fd);
+	CHECK_EQUAL(after.tiles_dirty, 0);
+	CHECK(after.cells_erased > before.cells_erased);
 }
 
 static void names_are_unique_and_checked(void)
 {
-	static const char *const bad[] = { "",	 "/x",	 "a b",	 "a\n",		"\xe4",
+	static const char *const bad[] = { "",	 "/x",	 "a b", "a\n",	      "\xe4",
 					   "a*", "a\\b", "a:b", ".unlinked/1" };
 	int fd = guest_open();
 	int8_t weights[ROWS * COLS];
@@ -172,7 +156,8 @@ static void published_outlives_its_file(void)
 	/* Unlinked, it can be used as long as it is open, and the name is free. */
 	CHECK_OK(guest_matrix_unlink(fd, "test/lasting"));
 	CHECK_ERROR(guest_matrix_open(fd, "test/lasting", &(uint32_t){ 0 }), ENOENT);
-	CHECK_OK(guest_matrix_publish(fd, guest_matrix(fd, ROWS, COLS, 8, (int8_t[ROWS * COLS]){ 0 }),
+	CHECK_OK(guest_matrix_publish(fd,
+				      guest_matrix(fd, ROWS, COLS, 8, (int8_t[ROWS * COLS]){ 0 }),
 				      "test/lasting", 0400));
 	CHECK_OK(guest_matrix_unlink(fd, "test/lasting"));
 
@@ -243,8 +228,8 @@ static void bad_shapes_are_refused(void)
 		CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_CREATE, &create), EINVAL);
 	}
 	for (size_t i = 0; i < KTAP_COUNT(formats); i++) {
-		create = (struct drm_lf_matrix_create){ .rows = 1, .cols = 1,
-							.format = formats[i] };
+		create =
+			(struct drm_lf_matrix_create){ .rows = 1, .cols = 1, .format = formats[i] };
 		CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_CREATE, &create), EINVAL);
 	}
 	create = (struct drm_lf_matrix_create){ .rows = 1, .cols = 1, .flags = 1 };
@@ -272,14 +257,10 @@ static void full_device_says_so(void)
 int main(void)
 {
 	static const struct ktap_test tests[] = {
-		KTAP_TEST(states_follow_each_other),
-		KTAP_TEST(torn_matrices_do_not_multiply),
-		KTAP_TEST(last_handle_deletes),
-		KTAP_TEST(dirty_tiles_are_erased),
-		KTAP_TEST(names_are_unique_and_checked),
-		KTAP_TEST(published_outlives_its_file),
-		KTAP_TEST(list_shows_published),
-		KTAP_TEST(bad_shapes_are_refused),
+		KTAP_TEST(states_follow_each_other),	 KTAP_TEST(torn_matrices_do_not_multiply),
+		KTAP_TEST(last_handle_deletes),		 KTAP_TEST(dirty_tiles_are_erased),
+		KTAP_TEST(names_are_unique_and_checked), KTAP_TEST(published_outlives_its_file),
+		KTAP_TEST(list_shows_published),	 KTAP_TEST(bad_shapes_are_refused),
 		KTAP_TEST(full_device_says_so),
 	};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Jobs of MVM and FUSE against the scalar reference, exactly: the shipped presets are lossless for such matrices.
+ * Jobs of MVM and FUSE against the scalar reference, exactly: the shipped presets are lossless for
+ * such matrices.
  */
 #include "tests/guest/accelerator.h"
 #include "tests/guest/ktap.h"
@@ -131,7 +132,7 @@ static void int8_input_is_exact(void)
 	}
 }
 
-/* z = W x in scratch, c_i z_i over groups, added to a second product, out through an affine copy. */
+/* z = W x in scratch, c_i z_i over groups, a second product added, out through AFFINE. */
 static void chain_in_scratch_is_exact(void)
 {
 	enum { RANK = 10 };
@@ -235,9 +236,12 @@ static void many_jobs_in_flight_are_exact(void)
 int main(void)
 {
 	static const struct ktap_test tests[] = {
-		KTAP_TEST(batch_is_exact),	    KTAP_TEST(factor_scale_and_bias_are_exact),
-		KTAP_TEST(transpose_is_exact),	    KTAP_TEST(int8_input_is_exact),
-		KTAP_TEST(chain_in_scratch_is_exact), KTAP_TEST(scratch_starts_as_zeros),
+		KTAP_TEST(batch_is_exact),
+		KTAP_TEST(factor_scale_and_bias_are_exact),
+		KTAP_TEST(transpose_is_exact),
+		KTAP_TEST(int8_input_is_exact),
+		KTAP_TEST(chain_in_scratch_is_exact),
+		KTAP_TEST(scratch_starts_as_zeros),
 		KTAP_TEST(many_jobs_in_flight_are_exact),
 	};
 

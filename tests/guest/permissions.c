@@ -37,8 +37,8 @@ static void publish_all_modes(void *argument)
 		if (mode & ~0444u)
 			continue;
 		snprintf(name, sizeof(name), "test/mode/%03o", mode);
-		CHECK_OK(guest_matrix_publish(fd, guest_matrix(fd, ROWS, COLS, mode, weights),
-					      name, mode));
+		CHECK_OK(guest_matrix_publish(fd, guest_matrix(fd, ROWS, COLS, mode, weights), name,
+					      mode));
 	}
 }
 
@@ -94,14 +94,18 @@ static void use_foreign(void *argument)
 	CHECK_ERROR(guest_matrix_unlink(fd, "test/foreign"), EPERM);
 	CHECK_ERROR(guest_matrix_commit(fd, matrix), EPERM);
 
-	job.commands[0] = (struct lf_command){ .opcode = LF_OP_CALIBRATE, .matrix = 1, .count = 1,
+	job.commands[0] = (struct lf_command){ .opcode = LF_OP_CALIBRATE,
+					       .matrix = 1,
+					       .count = 1,
 					       .input = guest_operand(0, 0, ROWS * 4) };
 	CHECK_EQUAL(guest_job_run(fd, &job), -EPERM);
-	job.commands[0] = (struct lf_command){ .opcode = LF_OP_PROGRAM, .matrix = 1, .count = 1,
-					       .input = guest_operand(0, 0, COLS) };
+	job.commands[0] = (struct lf_command){
+		.opcode = LF_OP_PROGRAM, .matrix = 1, .count = 1, .input = guest_operand(0, 0, COLS)
+	};
 	CHECK_EQUAL(guest_job_run(fd, &job), -EPERM);
-	job.commands[0] = (struct lf_command){ .opcode = LF_OP_READ, .matrix = 1, .count = 1,
-					       .output = guest_operand(0, 0, COLS) };
+	job.commands[0] = (struct lf_command){
+		.opcode = LF_OP_READ, .matrix = 1, .count = 1, .output = guest_operand(0, 0, COLS)
+	};
 	CHECK_EQUAL(guest_job_run(fd, &job), -EPERM);
 
 	info.handle = matrix;
@@ -133,7 +137,9 @@ static void calibrate_own(void *argument)
 		((float *)buffer.memory)[i] = 1;
 	CHECK_OK(guest_matrix_open(fd, "test/foreign", &matrix));
 	job = guest_multiply_job(buffer.handle, matrix, ROWS, COLS, 2048);
-	job.commands[0] = (struct lf_command){ .opcode = LF_OP_CALIBRATE, .matrix = 1, .count = 1,
+	job.commands[0] = (struct lf_command){ .opcode = LF_OP_CALIBRATE,
+					       .matrix = 1,
+					       .count = 1,
 					       .input = guest_operand(0, 0, ROWS * 4) };
 	CHECK_EQUAL(guest_job_run(fd, &job), 1);
 	CHECK_OK(guest_matrix_unlink(fd, "test/foreign"));
@@ -209,10 +215,8 @@ static void only_the_creator_programs(void)
 int main(void)
 {
 	static const struct ktap_test tests[] = {
-		KTAP_TEST(modes_are_as_of_files),
-		KTAP_TEST(published_is_read_only_for_others),
-		KTAP_TEST(list_is_filtered),
-		KTAP_TEST(privileged_reads_cells),
+		KTAP_TEST(modes_are_as_of_files),     KTAP_TEST(published_is_read_only_for_others),
+		KTAP_TEST(list_is_filtered),	      KTAP_TEST(privileged_reads_cells),
 		KTAP_TEST(only_the_creator_programs),
 	};
 

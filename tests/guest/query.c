@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * DRM_IOCTL_LF_QUERY, and what holds for all ioctls: sizes of older and newer programs, bad pointers.
+ * DRM_IOCTL_LF_QUERY, and what holds for all ioctls: sizes of older and newer programs, bad
+ * pointers.
  */
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -99,9 +100,9 @@ static void longer_structs_must_end_in_zeros(void)
 
 	for (size_t i = 0; i < KTAP_COUNT(calls); i++) {
 		uint8_t data[1024] = { 0 };
-		unsigned long request = DRM_IOC(_IOC_READ | _IOC_WRITE, DRM_IOCTL_BASE,
-						DRM_COMMAND_BASE + calls[i].number,
-						calls[i].size + 8);
+		unsigned long request =
+			DRM_IOC(_IOC_READ | _IOC_WRITE, DRM_IOCTL_BASE,
+				DRM_COMMAND_BASE + calls[i].number, calls[i].size + 8);
 
 		data[calls[i].size + 7] = 1;
 		printf("# call %u\n", calls[i].number);
@@ -120,10 +121,10 @@ static void shorter_structs_are_padded(void)
 	struct drm_lf_query query = { .type = DRM_LF_QUERY_DEVICE };
 
 	/* Without a pointer: as an older program that knows only type and size. */
-	CHECK_OK(guest_ioctl(fd,
-			     DRM_IOC(_IOC_READ | _IOC_WRITE, DRM_IOCTL_BASE,
-				     DRM_COMMAND_BASE + DRM_LF_QUERY, 8),
-			     &query));
+	CHECK_OK(guest_ioctl(
+		fd,
+		DRM_IOC(_IOC_READ | _IOC_WRITE, DRM_IOCTL_BASE, DRM_COMMAND_BASE + DRM_LF_QUERY, 8),
+		&query));
 	CHECK_EQUAL(query.size, sizeof(struct drm_lf_device_info));
 }
 
@@ -140,8 +141,8 @@ static void driver_is_named(void)
 int main(void)
 {
 	static const struct ktap_test tests[] = {
-		KTAP_TEST(limits_make_sense),	    KTAP_TEST(size_is_negotiated),
-		KTAP_TEST(bad_queries_are_refused), KTAP_TEST(longer_structs_must_end_in_zeros),
+		KTAP_TEST(limits_make_sense),	       KTAP_TEST(size_is_negotiated),
+		KTAP_TEST(bad_queries_are_refused),    KTAP_TEST(longer_structs_must_end_in_zeros),
 		KTAP_TEST(shorter_structs_are_padded), KTAP_TEST(driver_is_named),
 	};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Write budgets: spent, refused before the first pulse, raised by the privileged alone, the same for all files of a user.
+ * Write budgets: spent, refused before the first pulse, raised by the privileged alone, the same
+ * for all files of a user.
  */
 #include <unistd.h>
 
@@ -16,7 +17,8 @@ static int quota(int fd, struct drm_lf_quota *quota)
 
 static void set_quota(int fd, uint32_t account, uint64_t cells)
 {
-	struct drm_lf_quota set = { .account = account, .flags = DRM_LF_QUOTA_SET,
+	struct drm_lf_quota set = { .account = account,
+				    .flags = DRM_LF_QUOTA_SET,
 				    .quota_cells = cells };
 
 	CHECK_OK(quota(fd, &set));
@@ -49,7 +51,8 @@ static void own_account_counts(void)
 static void spend(void *argument)
 {
 	int fd = guest_open(), other = guest_open();
-	struct drm_lf_quota raise = { .account = GUEST_USER, .flags = DRM_LF_QUOTA_SET,
+	struct drm_lf_quota raise = { .account = GUEST_USER,
+				      .flags = DRM_LF_QUOTA_SET,
 				      .quota_cells = UINT64_MAX };
 	struct drm_lf_quota before, after, foreign = { .account = GUEST_OTHER };
 	int8_t weights[ROWS * COLS] = { 0 };

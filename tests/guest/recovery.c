@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A job that hangs or fails: its fence says so, the others are exact, the device works on. Needs a device with
- * injection and the right to use it.
+ * A job that hangs or fails: its fence says so, the others are exact, the device works on. Needs a
+ * device with injection and the right to use it.
  */
 #include <glob.h>
 #include <time.h>
@@ -126,7 +126,7 @@ static void innocent_jobs_are_run_again(void)
 	CHECK_EQUAL(resets(), before + 1);
 }
 
-/* PROGRAM is never run twice: behind a hanging job it is cancelled, and its matrix can be programmed after. */
+/* Behind a hanging job PROGRAM is cancelled; its matrix can be programmed after that. */
 static void programming_is_not_run_again(void)
 {
 	struct bench set = bench(4);
@@ -138,8 +138,8 @@ static void programming_is_not_run_again(void)
 	CHECK_OK(guest_matrix_create(set.fd, ROWS, COLS, &matrix));
 	command->matrix = guest_job_matrix(&job, matrix);
 	command->count = ROWS;
-	command->input = guest_operand(guest_job_buffer(&job, guest_buffer(set.fd, 4096).handle), 0,
-				       COLS);
+	command->input =
+		guest_operand(guest_job_buffer(&job, guest_buffer(set.fd, 4096).handle), 0, COLS);
 	guest_job_sync(&job, fence, DRM_LF_SYNC_OUT, 0);
 	before = guest_telemetry(set.fd, DRM_LF_TELEMETRY_CONTEXT);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The driver comes and goes: module loaded anew, device unbound with files open. What was published stays and costs no
- * write, what was not is gone.
+ * The driver comes and goes: module loaded anew, device unbound with files open. What was published
+ * stays and costs no write, what was not is gone.
  */
 #include <fcntl.h>
 #include <glob.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Counters: a file's sums are those of its records, the device's agree with sysfs and hwmon, and what is private stays so.
+ * Counters: a file's sums are those of its records, the device's agree with sysfs and hwmon, and
+ * what is private stays so.
  */
 #include <fcntl.h>
 #include <glob.h>
@@ -97,32 +98,17 @@ static void bad_requests_are_refused(void)
 	CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_TELEMETRY, &telemetry), EINVAL);
 }
 
-/* Once matrices of this and earlier tests are deleted and erased: that is done in the background. */
-static struct lf_telemetry_block settled(int fd)
-{
-	struct lf_telemetry_block block = guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE), last;
-	int same = 0;
-
-	for (int i = 0; i < 500 && same < 5; i++) {
-		last = block;
-		usleep(20000);
-		block = guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE);
-		same = block.jobs == last.jobs ? same + 1 : 0;
-	}
-	CHECK_EQUAL(same, 5);
-	return block;
-}
-
 static void totals_agree_everywhere(void)
 {
-	static const char *const labels[] = { "array",	 "dac",	   "adc",
-					      "digital", "program", "static" };
+	static const char *const labels[] = {
+		"array", "dac", "adc", "digital", "program", "static"
+	};
 	int fd = guest_open();
 	struct lf_telemetry_block block;
 	long long value;
 
 	guest_check_multiply(fd, 4);
-	block = settled(fd);
+	block = guest_settled(fd);
 	CHECK(block.jobs > 0);
 	CHECK_OK(read_number("/sys/class/accel/accel*/device/lf/tiles_used", &value));
 	CHECK_EQUAL(value, block.tiles_used);

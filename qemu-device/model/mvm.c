@@ -72,114 +72,139 @@ static void work(struct mvm *mvm, struct xbar *xbar, uint64_t amount, uint64_t w
 		piece(mvm, i);
 }
 
-/* y of one vector and the columns [column, column + columns) */
+/* A rectangle of results: vectors of the run and columns of one block. */
+struct part {
+	uint32_t row;
+	uint32_t rows;
+	uint32_t column;
+	uint32_t columns;
+};
+
+static uint16_t apply(const struct mvm *mvm, const struct finish *finish, const int32_t *d,
+		      uint32_t columns)
+{
+	return mvm->kernels->finish(finish, d, columns) < KERNEL_NONFINITE ? LF_STATUS_OK
+									   : LF_STATUS_NONFINITE;
+}
+
+/* The last step of one vector: accumulating, bias, output. */
 static uint16_t finish_vector(const struct mvm *mvm, struct finish finish, uint32_t v,
-			      uint32_t column, uint32_t columns, const int32_t *d)
+			      const struct part *part, const int32_t *d)
 {
 	float *y = (void *)(mvm->output.memory + (mvm->first + v) * mvm->output.stride);
 
-	finish.y = y + column;
+	finish.y = y + part->column;
 	finish.accumulate = mvm->accumulate ? finish.y : NULL;
-	finish.bias = mvm->bias ? mvm->bias + column : NULL;
-	return mvm->kernels->finish(&finish, d, columns) < KERNEL_NONFINITE ? LF_STATUS_OK
-									    : LF_STATUS_NONFINITE;
+	finish.bias = mvm->bias ? mvm->bias + part->column : NULL;
+	return apply(mvm, &finish, d, part->columns);
 }
 
-/*
- * Columns that need their rows of tiles apart: partial sums are stored, and scaled sums added up in ascending order
- * when each row of tiles has scales of its own.
- */
-static uint16_t finish_grouped(const struct mvm *mvm, uint32_t row, uint32_t rows, uint32_t block,
-			       uint64_t *clips)
+/* Results from integer sums over all rows of tiles; @d is [rows][KERNEL_COLUMNS] from the part's first column. */
+static uint16_t finish_sums(const struct mvm *mvm, uint32_t variant, const struct part *part,
+			    const int32_t *d)
 {
-	const struct plane *plane = mvm->plane;
-	uint32_t column = block * KERNEL_COLUMNS;
-	uint32_t columns =
-		plane->outputs - column < KERNEL_COLUMNS ? plane->outputs - column : KERNEL_COLUMNS;
-	int32_t d[MVM_ROWS * KERNEL_COLUMNS], total[MVM_ROWS * KERNEL_COLUMNS];
-	float scaled[MVM_ROWS * KERNEL_COLUMNS];
 	uint16_t status = LF_STATUS_OK;
 
-	memset(total, 0, sizeof(total));
-	for (uint32_t group = 0; group < plane->groups; group++) {
-		bool last = group == plane->groups - 1;
+	for (uint32_t i = 0; i < part->rows; i++, d += KERNEL_COLUMNS) {
+		uint32_t v = part->row + i;
+		struct finish finish = {
+			.s = mvm->s[(size_t)variant * mvm->count + v],
+			.scale = mvm->scale && !mvm->transpose ? mvm->scale + part->column : NULL,
+		};
 
-		*clips += xbar_mvm_product(mvm, 0, row, rows, column, columns, group, d);
-		for (uint32_t i = 0; i < rows; i++) {
-			uint32_t v = row + i;
-			const int32_t *sums = d + i * KERNEL_COLUMNS;
-			struct finish finish = { .s = mvm->s[v] };
-
-			if (mvm->partials.memory) {
-				float *partials = (void *)(mvm->partials.memory +
-							   (mvm->first + v) * mvm->partials.stride);
-
-				finish.y = partials + (size_t)group * plane->outputs + column;
-				if (mvm->kernels->finish(&finish, sums, columns) >=
-				    KERNEL_NONFINITE)
-					status = LF_STATUS_NONFINITE;
-			}
-			if (!mvm->tile_scale) {
-				int32_t *sum = total + i * KERNEL_COLUMNS;
-
-				for (uint32_t c = 0; c < columns; c++)
-					sum[c] += sums[c];
-				if (!last)
-					continue;
-				sums = sum;
-				finish.scale = mvm->scale ? mvm->scale + column : NULL;
-			} else {
-				float *running = scaled + i * KERNEL_COLUMNS;
-
-				finish.scale = mvm->scale + (size_t)group * plane->outputs + column;
-				finish.before = group ? running : NULL;
-				finish.y = running;
-				if (!last) {
-					if (mvm->kernels->finish(&finish, sums, columns) >=
-					    KERNEL_NONFINITE)
-						status = LF_STATUS_NONFINITE;
-					continue;
-				}
-			}
-			status |= finish_vector(mvm, finish, v, column, columns, sums);
-		}
+		status |= finish_vector(mvm, finish, v, part, d);
 	}
 	return status;
 }
 
-/* Columns whose rows of tiles are summed as integers; those of one variant of the input at a time. */
-static uint16_t finish_plain(const struct mvm *mvm, uint32_t row, uint32_t rows, uint32_t block,
-			     uint64_t *clips)
+static uint16_t store_partials(const struct mvm *mvm, uint32_t group, const struct part *part,
+			       const int32_t *d)
 {
-	const struct plane *plane = mvm->plane;
-	uint32_t start = block * KERNEL_COLUMNS, end = start + KERNEL_COLUMNS;
+	uint16_t status = LF_STATUS_OK;
+
+	for (uint32_t i = 0; i < part->rows; i++, d += KERNEL_COLUMNS) {
+		uint32_t v = part->row + i;
+		float *partials =
+			(void *)(mvm->partials.memory + (mvm->first + v) * mvm->partials.stride);
+		struct finish finish = {
+			.s = mvm->s[v],
+			.y = partials + (size_t)group * mvm->plane->outputs + part->column,
+		};
+
+		status |= apply(mvm, &finish, d, part->columns);
+	}
+	return status;
+}
+
+/* Adds one row of tiles, with scales of its own, to @running; the last one makes the result. */
+static uint16_t add_tile_row(const struct mvm *mvm, uint32_t group, const struct part *part,
+			     const int32_t *d, float *running)
+{
+	bool last = group == mvm->plane->groups - 1;
+	uint16_t status = LF_STATUS_OK;
+
+	for (uint32_t i = 0; i < part->rows; i++) {
+		uint32_t v = part->row + i;
+		struct finish finish = {
+			.s = mvm->s[v],
+			.scale = mvm->scale + (size_t)group * mvm->plane->outputs + part->column,
+			.before = group ? running : NULL,
+			.y = running,
+		};
+
+		status |= last ? finish_vector(mvm, finish, v, part, d)
+			       : apply(mvm, &finish, d, part->columns);
+		d += KERNEL_COLUMNS;
+		running += KERNEL_COLUMNS;
+	}
+	return status;
+}
+
+/* A part whose rows of tiles are seen apart, in ascending order: for partial sums, or for scales of their own. */
+static uint16_t finish_grouped(const struct mvm *mvm, const struct part *part, uint64_t *clips)
+{
+	int32_t d[MVM_ROWS * KERNEL_COLUMNS], total[MVM_ROWS * KERNEL_COLUMNS];
+	float running[MVM_ROWS * KERNEL_COLUMNS];
+	uint16_t status = LF_STATUS_OK;
+
+	memset(total, 0, sizeof(total));
+	for (uint32_t group = 0; group < mvm->plane->groups; group++) {
+		*clips += xbar_mvm_product(mvm, 0, part->row, part->rows, part->column,
+					   part->columns, group, d);
+		if (mvm->partials.memory)
+			status |= store_partials(mvm, group, part, d);
+		if (mvm->tile_scale) {
+			status |= add_tile_row(mvm, group, part, d, running);
+			continue;
+		}
+		for (uint32_t i = 0; i < part->rows; i++)
+			for (uint32_t c = 0; c < part->columns; c++)
+				total[i * KERNEL_COLUMNS + c] += d[i * KERNEL_COLUMNS + c];
+	}
+	return mvm->tile_scale ? status : status | finish_sums(mvm, 0, part, total);
+}
+
+/* A part whose rows of tiles are summed as integers; columns of one variant of the input at a time. */
+static uint16_t finish_plain(const struct mvm *mvm, struct part part, uint64_t *clips)
+{
+	uint32_t start = part.column, end = start + part.columns;
+	uint32_t tile_rows = mvm->xbar->params.tile_rows;
 	int32_t d[MVM_ROWS * KERNEL_COLUMNS];
 	uint16_t status = LF_STATUS_OK;
 
-	if (end > plane->outputs)
-		end = plane->outputs;
-	for (uint32_t column = start; column < end;) {
-		uint32_t variant = 0, columns = end - column;
+	for (; part.column < end; part.column += part.columns) {
+		uint32_t variant = 0;
 
+		part.columns = end - part.column;
 		if (mvm->variants > 1) {
-			uint32_t tile_rows = mvm->xbar->params.tile_rows;
+			uint32_t left = tile_rows - part.column % tile_rows;
 
-			variant = column / tile_rows;
-			if (columns > (variant + 1) * tile_rows - column)
-				columns = (variant + 1) * tile_rows - column;
+			variant = part.column / tile_rows;
+			part.columns = left < part.columns ? left : part.columns;
 		}
-		*clips += xbar_mvm_product(mvm, variant, row, rows, column, columns, MVM_ALL_GROUPS,
-					   d);
-		for (uint32_t i = 0; i < rows; i++) {
-			struct finish finish = {
-				.s = mvm->s[(size_t)variant * mvm->count + row + i],
-				.scale = mvm->scale && !mvm->transpose ? mvm->scale + column : NULL,
-			};
-
-			status |= finish_vector(mvm, finish, row + i, column, columns,
-						d + i * KERNEL_COLUMNS + column - start);
-		}
-		column += columns;
+		*clips += xbar_mvm_product(mvm, variant, part.row, part.rows, part.column,
+					   part.columns, MVM_ALL_GROUPS, d);
+		status |= finish_sums(mvm, variant, &part, d + part.column - start);
 	}
 	return status;
 }
@@ -188,17 +213,25 @@ static void product_piece(void *argument, uint32_t index)
 {
 	const struct mvm *mvm = argument;
 	uint32_t row = index % row_pieces(mvm) * MVM_ROWS;
-	uint32_t rows = mvm->count - row < MVM_ROWS ? mvm->count - row : MVM_ROWS;
-	uint32_t first = index / row_pieces(mvm) * MVM_BLOCKS, end = first + MVM_BLOCKS;
+	uint32_t first = index / row_pieces(mvm) * MVM_BLOCKS * KERNEL_COLUMNS;
+	uint32_t end = first + MVM_BLOCKS * KERNEL_COLUMNS;
 	bool grouped = !mvm->transpose && (mvm->tile_scale || mvm->partials.memory);
 	uint16_t status = LF_STATUS_OK;
 	uint64_t clips = 0;
 
-	if (end > column_blocks(mvm))
-		end = column_blocks(mvm);
-	for (uint32_t block = first; block < end; block++)
-		status |= grouped ? finish_grouped(mvm, row, rows, block, &clips)
-				  : finish_plain(mvm, row, rows, block, &clips);
+	if (end > mvm->plane->outputs)
+		end = mvm->plane->outputs;
+	for (uint32_t column = first; column < end; column += KERNEL_COLUMNS) {
+		struct part part = {
+			.row = row,
+			.rows = mvm->count - row < MVM_ROWS ? mvm->count - row : MVM_ROWS,
+			.column = column,
+			.columns = end - column < KERNEL_COLUMNS ? end - column : KERNEL_COLUMNS,
+		};
+
+		status |= grouped ? finish_grouped(mvm, &part, &clips)
+				  : finish_plain(mvm, part, &clips);
+	}
 	mvm->clips[index] = clips;
 	mvm->status[index] = status;
 }

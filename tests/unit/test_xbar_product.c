@@ -389,6 +389,55 @@ START_TEST(published_converters_are_lossless)
 }
 END_TEST
 
+/* Clips of one column of @count weights, all driven. */
+static uint64_t clips_of_column(const char *settings, int8_t weight, uint32_t count)
+{
+	int8_t weights[256] = { 0 }, input[256];
+	float output;
+	struct buffer buffers[2] = { { input, sizeof(input) }, { &output, sizeof(output) } };
+	struct lf_command command = {
+		.opcode = LF_OP_MVM,
+		.flags = LF_MVM_INPUT_INT8 | LF_MVM_FIXED_SCALE,
+		.count = 1,
+		.fixed_scale = bits_of(1.0f),
+		.input = { .space = LF_SPACE_BUFFER, .stride = 256 },
+		.output = { .space = LF_SPACE_BUFFER, .buffer = 1, .stride = 4 },
+	};
+	struct rig rig;
+	uint64_t clips;
+
+	memset(weights, weight, count);
+	memset(input, 1, sizeof(input));
+	rig_open(&rig, "isaac", settings);
+	command.matrix = rig_matrix(&rig, 256, 1, weights);
+	ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 2), LF_STATUS_OK);
+	clips = rig.completion.clips;
+	if (!clips)
+		ck_assert_int_eq((int)output, weight * (int)count);
+	rig_close(&rig);
+	return clips;
+}
+
+/* The proof that no conversion clips gives way exactly where one can. */
+START_TEST(lossless_up_to_the_last_level)
+{
+	const char *before = "tile_rows=256,adc_bits=6,adc_subtract=before";
+	const char *after = "tile_rows=256,adc_bits=6,adc_subtract=after";
+
+	ck_assert_uint_eq(clips_of_column(before, 1, 31), 0);
+	ck_assert_uint_eq(clips_of_column(before, 1, 32), 1);
+	ck_assert_uint_eq(clips_of_column(before, -1, 32), 0);
+	ck_assert_uint_eq(clips_of_column(before, -1, 33), 1);
+	ck_assert_uint_eq(clips_of_column(after, 1, 63), 0);
+	ck_assert_uint_eq(clips_of_column(after, 1, 64), 1);
+	ck_assert_uint_eq(clips_of_column(after, -1, 63), 0);
+	ck_assert_uint_eq(clips_of_column(after, -1, 64), 1);
+	/* The top slice holds bit 6 alone. */
+	ck_assert_uint_eq(clips_of_column(after, 64, 63), 0);
+	ck_assert_uint_eq(clips_of_column(after, 64, 64), 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("xbar product");
@@ -400,6 +449,7 @@ int main(void)
 	tcase_add_loop_test(tests, random_products_equal_the_reference, 0, 120);
 	tcase_add_loop_test(tests, threads_do_not_change_bits, 0, 3);
 	tcase_add_test(tests, published_converters_are_lossless);
+	tcase_add_test(tests, lossless_up_to_the_last_level);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());

@@ -41,6 +41,23 @@ static void close_with_jobs_queued(void)
 	guest_check_multiply(fd, 1);
 }
 
+/* Short queues, so that closing meets the scheduler taking a job of the file. */
+static void close_while_jobs_start(void)
+{
+	enum { ROUNDS = 300, JOBS = 20 };
+	struct guest_job job = guest_job();
+
+	guest_job_command(&job, LF_OP_BARRIER);
+	for (int round = 0; round < ROUNDS; round++) {
+		int fd = guest_open();
+
+		for (int i = 0; i < JOBS; i++)
+			CHECK_OK(guest_job_submit(fd, &job));
+		close(fd);
+	}
+	guest_check_multiply(guest_open(), 4);
+}
+
 static void kill_with_jobs_queued(void)
 {
 	for (int round = 0; round < 10; round++) {
@@ -188,10 +205,10 @@ static void processes_share_the_device(void)
 int main(void)
 {
 	static const struct ktap_test tests[] = {
-		KTAP_TEST(close_with_jobs_queued),     KTAP_TEST(kill_with_jobs_queued),
-		KTAP_TEST(fence_outlives_file),	       KTAP_TEST(matrix_outlives_its_handle),
-		KTAP_TEST(buffer_outlives_its_handle), KTAP_TEST(signal_ends_a_wait),
-		KTAP_TEST(processes_share_the_device),
+		KTAP_TEST(close_with_jobs_queued),     KTAP_TEST(close_while_jobs_start),
+		KTAP_TEST(kill_with_jobs_queued),      KTAP_TEST(fence_outlives_file),
+		KTAP_TEST(matrix_outlives_its_handle), KTAP_TEST(buffer_outlives_its_handle),
+		KTAP_TEST(signal_ends_a_wait),	       KTAP_TEST(processes_share_the_device),
 	};
 
 	return ktap_run(tests, KTAP_COUNT(tests), 120);

@@ -154,15 +154,21 @@ bool queue_has_record(Device *device, uint32_t index)
     return (phase & 1) == queue->phase;
 }
 
-struct lf_completion queue_take(Device *device, uint32_t index)
+void queue_wait(Device *device, uint32_t index)
 {
-    Queue *queue = &device->queues[index];
     gint64 start = g_get_monotonic_time();
-    struct lf_completion completion;
 
     while (!queue_has_record(device, index)) {
         pause_or_fail(start, "a record");
     }
+}
+
+struct lf_completion queue_take(Device *device, uint32_t index)
+{
+    Queue *queue = &device->queues[index];
+    struct lf_completion completion;
+
+    queue_wait(device, index);
     qtest_memread(device->qts,
                   queue->completions + queue->head * sizeof(completion),
                   &completion, sizeof(completion));

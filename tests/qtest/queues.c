@@ -111,9 +111,7 @@ static void test_completion_ring_full(void)
     }
     job_ring(device, 1);
     for (uint32_t i = 0; i < TEST_RING_ENTRIES - 1; i++) {
-        while (!queue_has_record(device, 1)) {
-            g_usleep(500);
-        }
+        queue_wait(device, 1);
         queue->head++;
     }
     for (uint32_t i = 0; i < TEST_RING_ENTRIES - 1; i++) {
@@ -595,7 +593,9 @@ static void test_msix(void)
     }
     expect_works(device, 1);
     /* The message follows the record. */
-    for (int i = 0; i < 1000 && !qtest_readl(device->qts, messages + 8); i++) {
+    for (int i = 0;
+         i < 1000 * TEST_TIMEOUT_S && !qtest_readl(device->qts, messages + 8);
+         i++) {
         g_usleep(1000);
     }
     g_assert_cmphex(qtest_readl(device->qts, messages), ==, 0);

@@ -63,14 +63,38 @@ static float *view_data(struct lf_view view)
 	return (float *)((char *)lf_buffer_data(view.buffer) + view.offset);
 }
 
-static uint16_t fuse_flags(const struct fusion *fusion)
-{
-	return fusion->merge == LF_MERGE_SUM ? LF_FUSE_SUM : LF_FUSE_PRODUCT;
-}
-
 static bool adapts(const void *state, uint32_t index)
 {
 	return ((const struct fusion *)state)->site_of[index] != UINT32_MAX;
+}
+
+static const struct fusion_site *site_of(const struct fusion *fusion,
+					 const struct lf_hook_call *call)
+{
+	return &fusion->sites[fusion->site_of[call->index]];
+}
+
+static const struct fusion_trace *trace_of(const struct fusion *fusion,
+					   const struct lf_hook_call *call)
+{
+	return &fusion->traces[call->lane * fusion->pool->site_count +
+			       fusion->site_of[call->index]];
+}
+
+/* The fusion of the stacked modules, in place. */
+static void fuse_modules(const struct fusion *fusion, const struct fusion_site *site,
+			 struct lf_job *job, uint32_t tokens, struct lf_view stack)
+{
+	struct lf_fuse fuse = { .flags = fusion->merge == LF_MERGE_SUM ? LF_FUSE_SUM
+								       : LF_FUSE_PRODUCT,
+				.count = tokens,
+				.width = fusion->pool->modules * fusion->pool->rank,
+				.rank = fusion->pool->rank,
+				.input = stack,
+				.output = stack,
+				.scale = site->coefficients };
+
+	lf_job_fuse(job, &fuse);
 }
 
 /* A slot of scratch for [tokens][width]. */
@@ -84,21 +108,12 @@ static struct lf_view slot(struct lf_job *job, uint32_t tokens, uint32_t width)
 static void forward(void *state, struct lf_job *job, const struct lf_hook_call *call)
 {
 	const struct fusion *fusion = state;
-	uint32_t number = fusion->site_of[call->index];
-	const struct fusion_site *site = &fusion->sites[number];
-	const struct fusion_trace *trace =
-		&fusion->traces[call->lane * fusion->pool->site_count + number];
+	const struct fusion_site *site = site_of(fusion, call);
+	const struct fusion_trace *trace = trace_of(fusion, call);
 	uint32_t width = fusion->pool->modules * fusion->pool->rank;
 	uint32_t outputs = call->linear->outputs;
 	struct lf_view none = { 0 };
 	struct lf_view h = slot(job, call->tokens, outputs), z = slot(job, call->tokens, width);
-	struct lf_fuse fuse = { .flags = fuse_flags(fusion),
-				.count = call->tokens,
-				.width = width,
-				.rank = fusion->pool->rank,
-				.input = z,
-				.output = z,
-				.scale = site->coefficients };
 	struct lf_fuse magnitude = { .flags = LF_FUSE_AFFINE,
 				     .count = call->tokens,
 				     .width = outputs,
@@ -111,7 +126,7 @@ static void forward(void *state, struct lf_job *job, const struct lf_hook_call *
 	lf_linear_forward(&site->pool->a, job, call->tokens, call->x, z, none, 0);
 	if (call->training)
 		lf_job_copy(job, call->tokens, width, z, trace->z);
-	lf_job_fuse(job, &fuse);
+	fuse_modules(fusion, site, job, call->tokens, z);
 	lf_linear_forward(&site->pool->b, job, call->tokens, z, h, none, LF_MVM_ACCUMULATE);
 	if (call->training)
 		lf_job_copy(job, call->tokens, outputs, h, trace->h);
@@ -127,10 +142,8 @@ static void forward_done(void *state, const struct lf_hook_call *call)
 static void backward(void *state, struct lf_job *job, const struct lf_hook_call *call)
 {
 	const struct fusion *fusion = state;
-	uint32_t number = fusion->site_of[call->index];
-	const struct fusion_site *site = &fusion->sites[number];
-	const struct fusion_trace *trace =
-		&fusion->traces[call->lane * fusion->pool->site_count + number];
+	const struct fusion_site *site = site_of(fusion, call);
+	const struct fusion_trace *trace = trace_of(fusion, call);
 	uint32_t width = fusion->pool->modules * fusion->pool->rank;
 	uint32_t outputs = call->linear->outputs;
 	struct lf_view g = slot(job, call->tokens, outputs), v = slot(job, call->tokens, width);
@@ -140,20 +153,13 @@ static void backward(void *state, struct lf_job *job, const struct lf_hook_call 
 				     .input = call->dy,
 				     .output = g,
 				     .scale = site->factor };
-	struct lf_fuse fuse = { .flags = fuse_flags(fusion),
-				.count = call->tokens,
-				.width = width,
-				.rank = fusion->pool->rank,
-				.input = v,
-				.output = v,
-				.scale = site->coefficients };
 
 	lf_job_fuse(job, &magnitude);
 	lf_linear_backward(&site->pool->b, job, call->tokens, g, v, 0);
 	lf_job_copy(job, call->tokens, width, v, trace->v);
 	if (call->dx.space == LF_VIEW_NONE)
 		return;
-	lf_job_fuse(job, &fuse);
+	fuse_modules(fusion, site, job, call->tokens, v);
 	lf_linear_backward(call->linear, job, call->tokens, g, call->dx, LF_MVM_ACCUMULATE);
 	lf_linear_backward(&site->pool->a, job, call->tokens, v, call->dx, LF_MVM_ACCUMULATE);
 }
@@ -185,10 +191,8 @@ static void product_gradient(const struct fusion *fusion, const struct lf_hook_c
 static void backward_done(void *state, const struct lf_hook_call *call)
 {
 	const struct fusion *fusion = state;
-	uint32_t number = fusion->site_of[call->index];
-	const struct fusion_site *site = &fusion->sites[number];
-	const struct fusion_trace *trace =
-		&fusion->traces[call->lane * fusion->pool->site_count + number];
+	const struct fusion_site *site = site_of(fusion, call);
+	const struct fusion_trace *trace = trace_of(fusion, call);
 	const struct lf_parameters *groups = fusion->method.groups;
 	uint32_t modules = fusion->pool->modules, rank = fusion->pool->rank;
 	size_t outputs = call->linear->outputs, width = (size_t)modules * rank;

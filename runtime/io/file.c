@@ -77,8 +77,13 @@ int lf_file_join(char **path, const char *directory, const char *name, struct lf
 int lf_file_writer_open(struct lf_file_writer *writer, const char *path, struct lf_error *error)
 {
 	size_t size = strlen(path) + 48;
+	struct stat status;
 	int ret;
 
+	/* A rename would put a file in the place of a device or a pipe. */
+	if (!stat(path, &status) && !S_ISREG(status.st_mode))
+		return lf_error_set(error, S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL,
+				    "%s: is not a regular file", path);
 	*writer = (struct lf_file_writer){ .descriptor = -1 };
 	writer->path = strdup(path);
 	writer->temporary_path = malloc(size);

@@ -148,7 +148,7 @@ static int eval(const void *opaque, char **operands, json_t *result, struct lf_e
 	int ret;
 
 	(void)operands;
-	ret = outfile_check("predictions", values->places.predictions, false, error);
+	ret = outfile_check("predictions", values->places.predictions, OUTFILE_STREAM, error);
 	if (ret)
 		return ret;
 	if (!stat(path, &status) && S_ISDIR(status.st_mode))

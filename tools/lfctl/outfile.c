@@ -24,7 +24,8 @@ static int check_parent(const char *option, const char *path, struct lf_error *e
 		    : 0;
 }
 
-int outfile_check(const char *option, const char *path, bool directory, struct lf_error *error)
+int outfile_check(const char *option, const char *path, enum outfile_kind kind,
+		  struct lf_error *error)
 {
 	struct stat status;
 	int code;
@@ -39,7 +40,11 @@ int outfile_check(const char *option, const char *path, bool directory, struct l
 					    strerror(errno));
 		return check_parent(option, path, error);
 	}
-	code = directory == S_ISDIR(status.st_mode) ? 0 : directory ? ENOTDIR : EISDIR;
+	if (kind == OUTFILE_REGULAR && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+		return lf_error_set(error, -EINVAL, "--%s %s: is not a regular file", option, path);
+	code = 0;
+	if ((kind == OUTFILE_DIRECTORY) != !!S_ISDIR(status.st_mode))
+		code = kind == OUTFILE_DIRECTORY ? ENOTDIR : EISDIR;
 	if (!code && access(path, W_OK))
 		code = errno;
 	if (code)

@@ -8,16 +8,23 @@
 
 #include <lf/error.h>
 
+enum outfile_kind {
+	OUTFILE_REGULAR,   /* replaced by renaming, so nothing but a regular file may be there */
+	OUTFILE_STREAM,	   /* a regular file, or a pipe or device that is written in place */
+	OUTFILE_DIRECTORY, /* made if it is not there */
+};
+
 /**
  * outfile_check() - whether a file or directory can be written when the work is done
  * @option: that names it, for messages
  * @path: where, NULL is fine
- * @directory: it will be a directory
+ * @kind: of the file
  * @error: reason on failure
  *
- * Return: 0, -EISDIR, -ENOTDIR, -ENOENT, -EACCES, ...
+ * Return: 0, -EISDIR, -ENOTDIR, -ENOENT, -EACCES, -EINVAL, ...
  */
-int outfile_check(const char *option, const char *path, bool directory, struct lf_error *error);
+int outfile_check(const char *option, const char *path, enum outfile_kind kind,
+		  struct lf_error *error);
 
 /**
  * struct outfile - a file being written

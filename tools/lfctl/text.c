@@ -72,7 +72,7 @@ static const struct presentation presentations[] = {
 	{ NULL, "buffer_bytes", "bytes of a buffer", UNIT_BYTES },
 	{ NULL, "job_scratch_bytes", "scratch of a job", UNIT_BYTES },
 	{ NULL, "temperature_mc", "temperature", UNIT_MILLIDEGREES },
-	{ NULL, "wear_max", "writes of the most worn row", UNIT_COUNT },
+	{ NULL, "wear_max", "most writes of a row of cells", UNIT_COUNT },
 	{ NULL, "wear_histogram", "rows of cells by writes", UNIT_HISTOGRAM },
 	{ NULL, "source", "read from the counters of the", UNIT_NONE },
 	{ NULL, "wall_s", "time on this machine (measured)", UNIT_NONE },

@@ -335,13 +335,15 @@ static int train_and_test(const struct train_values *values, struct session *ses
 
 static int check_outputs(const struct train_values *values, struct lf_error *error)
 {
-	bool directory = !strcmp(values->recipe.method, "lora");
-	int ret = outfile_check("adapter", values->places.adapter, directory, error);
+	bool peft = !strcmp(values->recipe.method, "lora");
+	int ret = outfile_check("adapter", values->places.adapter,
+				peft ? OUTFILE_DIRECTORY : OUTFILE_REGULAR, error);
 
 	if (!ret)
-		ret = outfile_check("predictions", values->places.predictions, false, error);
+		ret = outfile_check("predictions", values->places.predictions, OUTFILE_STREAM,
+				    error);
 	if (!ret)
-		ret = outfile_check("checkpoint", values->checkpoint, false, error);
+		ret = outfile_check("checkpoint", values->checkpoint, OUTFILE_REGULAR, error);
 	return ret;
 }
 

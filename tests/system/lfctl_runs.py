@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests of deploying, training and evaluating with lfctl on a tiny model: what is promised of results and of files."""
+
+import itertools
+import json
+import os
+import sys
+
+import ktap
+import lfctl_fixture as fixture
+
+NUMBERS = fixture.MODULES * fixture.BLOCKS + len(fixture.TARGETS) * fixture.HIDDEN
+
+
+def outputs(bench, name):
+    """Options that write an adaptation and predictions, and how to read both."""
+    adapter, predictions = bench.out / name, bench.out / (name + ".txt")
+    return (["--adapter", adapter, "--predictions", predictions],
+            lambda: (adapter.read_bytes(), predictions.read_text()))
+
+
+def test_deploying_writes_and_training_does_not():
+    with fixture.bench() as bench:
+        deployed = bench.deploy().json()
+        ktap.equal(deployed["modules"], ["module-0", "module-1", "module-2"])
+        written = deployed["deploy"]["cells_written"]
+        before = bench.state()
+        ktap.equal((written > 0, before[1]), (True, written))
+        trained = bench.train().json()
+        ktap.equal(trained["adaptation"]["cells_written"], 0)
+        ktap.equal(trained["adaptation"]["source"], "device")
+        ktap.equal(trained["adaptation"]["mvm_count"] > 0, True)
+        ktap.equal(trained["trainable"]["lorafusion"], NUMBERS)
+        ktap.equal(trained["trained"], {"method": NUMBERS, "head": 0})
+        ktap.equal(trained["samples"], {"train": 16, "test": 16})
+        energy = dict(trained["adaptation"]["energy_pj"])
+        total = energy.pop("total")
+        ktap.equal(abs(total - sum(energy.values())) < 1e-6 * total, True)
+        ktap.equal(bench.state(), before)
+
+
+def test_eval_repeats_what_train_found():
+    methods = (["--merge", "sum"], ["--merge", "product"], ["--head", "linear"],
+               ["--method", "head", "--head", "linear"])
+    with fixture.bench(deployed=True) as bench:
+        for number, method in enumerate(methods):
+            options, read = outputs(bench, "adapted-%d" % number)
+            trained = bench.train(*method, *options).json()
+            adapter, predictions = read()
+            evaluated = bench.eval(*options).json()
+            ktap.equal(read(), (adapter, predictions))
+            name = trained["recipe"]["method"]
+            ktap.equal(evaluated["accuracy"][name], trained["accuracy"][name])
+            ktap.equal(evaluated["inference"]["cells_written"], 0)
+            ktap.equal(len(predictions.splitlines()), 16)
+            ktap.equal(set(predictions.split()) <= {"fruit", "tool"}, True)
+
+
+def test_threads_and_kernels_change_no_bit():
+    with fixture.bench(deployed=True) as bench:
+        found = []
+        for threads, simd in itertools.product("13", ("scalar", "auto")):
+            options, read = outputs(bench, "adapted")
+            bench.train("--threads", threads, "--simd", simd, *options)
+            found.append(read())
+        ktap.equal([other == found[0] for other in found], [True] * 4)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits():
+    with fixture.bench(deployed=True) as bench:
+        options, read = outputs(bench, "whole")
+        bench.train("--checkpoint", bench.out / "checkpoint-1", *options)
+        whole = read()
+        options, read = outputs(bench, "resumed")
+        resumed = ["--checkpoint", bench.out / "checkpoint-2", "--checkpoint-steps", "3", *options]
+        bench.train("--steps", "3", *resumed)
+        bench.train(*resumed)
+        ktap.equal(read() == whole, True)
+        bench.refused(bench.train, *resumed, "--seed", "2",
+                      says=("checkpoint-2", "belongs to another run"))
+        damaged = bytearray((bench.out / "checkpoint-2").read_bytes())
+        damaged[-1] ^= 1
+        (bench.out / "checkpoint-2").write_bytes(damaged)
+        bench.refused(bench.train, *resumed, says=("checkpoint-2", "checksum"))
+
+
+def test_a_lora_becomes_a_module_of_a_pool():
+    with fixture.bench(deployed=True) as bench:
+        pool = bench.folder / "trained"
+        pool.mkdir()
+        for number in range(2):
+            trained = bench.train("--method", "lora", "--rank", "4", "--alpha", "8", "--seed",
+                                  number + 1, "--adapter", pool / ("module-%d" % number)).json()
+            ktap.equal(trained["adaptation"]["cells_written"], 0)
+            ktap.equal(trained["trained"]["method"], 4 * 4 * fixture.HIDDEN)
+        config = json.loads((pool / "module-0" / "adapter_config.json").read_text())
+        ktap.equal((config["peft_type"], config["r"], config["lora_alpha"]), ("LORA", 4, 8.0))
+        bench.deploy("--pool-only", "--pool", pool)
+        ktap.equal(bench.train("--pool", pool).json()["trained"]["method"],
+                   2 * fixture.BLOCKS + len(fixture.TARGETS) * fixture.HIDDEN)
+
+
+def test_pools_are_drawn_by_seed():
+    with fixture.bench(deployed=True) as bench:
+        bench.refused(bench.train, "--modules", "2", says="2 modules are not deployed")
+        drawn = bench.deploy("--pool-only", "--modules", "2", "--pool-seed", "5").json()["modules"]
+        ktap.equal(len(set(drawn)), 2)
+        bench.train("--modules", "2", "--pool-seed", "5")
+        bench.refused(bench.deploy, "--pool-only", "--modules", "2", "--pool-seed", "5", says="taken")
+
+
+def test_what_is_not_deployed_is_refused():
+    with fixture.bench() as bench:
+        bench.refused(bench.train, says=("model model: not deployed", "lfctl deploy"))
+        bench.deploy()
+        bench.refused(bench.train, "--name", "other", says="model other: not deployed")
+        bench.refused(bench.train, "--tokens", "33", says="the model takes 2 to 32")
+        bench.refused(lambda *words, **options: fixture.lfctl(
+            "matrix", "info", *words, "--device", bench.device, **options), "nothing", says="nothing")
+        found = fixture.lfctl("matrix", "info", "model/layer.0.output.dense", "--device", bench.device,
+                              "--json").json()["matrix"]
+        ktap.equal((found["rows"], found["cols"], found["mode"]), (64, 32, "0444"))
+
+
+def test_outputs_that_cannot_be_written_are_refused_before_the_work():
+    with fixture.bench(deployed=True) as bench:
+        folder = bench.out / "folder"
+        folder.mkdir()
+        nowhere = bench.folder / "nowhere" / "file"
+        for option in ("--adapter", "--predictions", "--checkpoint"):
+            for path, says in ((nowhere, "cannot be made there"), (folder, "Is a directory"),
+                               (bench.model / "vocab.txt" / "x", "Not a directory"), ("", "is empty")):
+                bench.refused(bench.train, option, path, says=(option, says))
+        bench.refused(bench.train, "--method", "lora", "--adapter", bench.model / "vocab.txt",
+                      says="Not a directory")
+        with open("/dev/full", "wb") as full:
+            path = "/dev/fd/%d" % full.fileno()
+            bench.refused(bench.train, "--adapter", bench.out / "adapted", "--predictions", path,
+                          says=(path, "No space left"), pass_fds=[full.fileno()])
+        pipe = bench.folder / "pipe"
+        os.mkfifo(pipe)
+        for option in ("--adapter", "--checkpoint"):
+            ktap.equal("is not a regular file" in bench.train(option, pipe, status=fixture.FAILED).errors,
+                       True)
+            ktap.equal(pipe.is_fifo(), True)
+        pipe.unlink()
+        bench.train("--adapter", bench.out / "adapted")
+        bench.refused(bench.eval, "--adapter", bench.out / "adapted", "--predictions", nowhere,
+                      says="cannot be made there")
+
+
+def test_predictions_go_to_a_pipe_too():
+    with fixture.bench(deployed=True) as bench:
+        reader, writer = os.pipe()
+        bench.train("--predictions", "/dev/fd/%d" % writer, pass_fds=[writer])
+        os.close(writer)
+        with open(reader, encoding="utf-8") as file:
+            ktap.equal(len(file.readlines()), 16)
+
+
+def test_private_matrices_are_of_their_owner_alone():
+    with fixture.bench() as bench:
+        bench.deploy("--private")
+        ktap.equal({row["mode"] for row in bench.state()[0]}, {"0400"})
+
+
+if __name__ == "__main__":
+    sys.exit(ktap.main(sys.modules[__name__]))

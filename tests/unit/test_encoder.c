@@ -16,16 +16,16 @@
 #include "tests/unit/io_fixture.h"
 #include "tests/unit/tiny_fixture.h"
 
-#define REAL_HIDDEN    384
-#define REAL_SENTENCES 16
-#define REAL_TOKENS    128
+#define REAL_HIDDEN	384
+#define REAL_SENTENCES	16
+#define REAL_TOKENS	128
 
 /* Largest difference of an embedding's component to the reference in double precision. */
 #define FLOAT_TOLERANCE 1e-6
 /* The same on int8 cells; no number of these sentences is next to a rounding boundary. */
-#define INT8_TOLERANCE 1e-6
+#define INT8_TOLERANCE	1e-6
 /* Cosine between int8 and fp32, of the worst sentence; the reference has 0.9962. */
-#define INT8_COSINE 0.995
+#define INT8_COSINE	0.995
 
 /* Sentences of a golden file. */
 struct sentences {
@@ -46,29 +46,30 @@ static void read_sentences(struct sentences *sentences, const char *path)
 	list = json_object_get(root, "sentences");
 	ck_assert_uint_le(json_array_size(list), REAL_SENTENCES);
 	sentences->start[0] = 0;
-	json_array_foreach((json_t *)list, at, one) {
+	json_array_foreach((json_t *)list, at, one)
+	{
 		uint32_t *tokens = sentences->tokens + sentences->start[at];
 		const json_t *ids = json_object_get(one, "ids");
 
-		json_array_foreach((json_t *)ids, i, value)
-			tokens[i] = (uint32_t)json_integer_value(value);
+		json_array_foreach((json_t *)ids, i, value) tokens[i] =
+			(uint32_t)json_integer_value(value);
 		sentences->start[at + 1] = sentences->start[at] + (uint32_t)json_array_size(ids);
 		json_array_foreach(json_object_get(one, "embedding"), i, value)
 			sentences->embeddings[at][i] = json_number_value(value);
 		ck_assert_uint_eq(i, REAL_HIDDEN);
 	}
-	sentences->batch = (struct lf_batch){(uint32_t)json_array_size(list), sentences->start,
-					     sentences->tokens};
+	sentences->batch = (struct lf_batch){ (uint32_t)json_array_size(list), sentences->start,
+					      sentences->tokens };
 	json_decref(root);
 }
 
 static struct lf_encoder *open_real(struct lf_device *device)
 {
-	struct lf_encoder_options options = {.directory = io_encoder_folder(),
-					     .name = "real",
-					     .batch_sequences = REAL_SENTENCES,
-					     .sequence_tokens = REAL_TOKENS,
-					     .threads = 2};
+	struct lf_encoder_options options = { .directory = io_encoder_folder(),
+					      .name = "real",
+					      .batch_sequences = REAL_SENTENCES,
+					      .sequence_tokens = REAL_TOKENS,
+					      .threads = 2 };
 	struct lf_encoder *encoder;
 
 	ck_assert_lf(lf_encoder_deploy(device, options.directory, options.name, 0444, NULL, NULL,
@@ -119,7 +120,7 @@ START_TEST(real_sentences_on_int8_cells)
 }
 END_TEST
 
-static const char *const kinds[] = {"float", "ideal"};
+static const char *const kinds[] = { "float", "ideal" };
 
 START_TEST(tiny_sentences_agree_with_the_reference)
 {
@@ -142,7 +143,7 @@ START_TEST(company_does_not_change_an_embedding)
 	tiny_open(&tiny, kinds[_i], NULL);
 	ck_assert_lf(lf_encoder_forward(tiny.encoder, &tiny.batch, together, LF_ERROR));
 	for (uint32_t at = 0; at < TINY_EXAMPLES; at++) {
-		struct lf_batch one = {1, tiny.examples.start + at, tiny.examples.tokens};
+		struct lf_batch one = { 1, tiny.examples.start + at, tiny.examples.tokens };
 
 		ck_assert_lf(lf_encoder_forward(tiny.encoder, &one, alone, LF_ERROR));
 		ck_assert_mem_eq(alone, together + at * TINY_HIDDEN, sizeof(alone));
@@ -173,15 +174,15 @@ END_TEST
 START_TEST(a_second_opening_writes_nothing)
 {
 	const char *specification = "inproc:ideal,memory=";
-	struct lf_encoder_options options = {.directory = TINY_MODEL,
-					     .name = TINY_NAME,
-					     .batch_sequences = TINY_EXAMPLES,
-					     .sequence_tokens = TINY_POSITIONS,
-					     .threads = 1};
+	struct lf_encoder_options options = { .directory = TINY_MODEL,
+					      .name = TINY_NAME,
+					      .batch_sequences = TINY_EXAMPLES,
+					      .sequence_tokens = TINY_POSITIONS,
+					      .threads = 1 };
 	float first[TINY_HIDDEN], second[TINY_HIDDEN];
-	uint32_t start[] = {0, 3}, tokens[] = {2, 7, 3};
-	struct lf_batch batch = {1, start, tokens};
-	struct lf_counters cost = {0};
+	uint32_t start[] = { 0, 3 }, tokens[] = { 2, 7, 3 };
+	struct lf_batch batch = { 1, start, tokens };
+	struct lf_counters cost = { 0 };
 	struct lf_encoder *encoder;
 	struct lf_device *device;
 	char text[600];
@@ -210,31 +211,32 @@ END_TEST
 
 START_TEST(batches_that_are_refused)
 {
-	uint32_t good_start[] = {0, 2, 4}, good[] = {2, 3, 2, 3};
-	uint32_t empty[] = {0, 2, 2}, backwards[] = {0, 4, 2}, long_start[] = {0, 2, 16};
-	uint32_t unknown[] = {2, TINY_VOCABULARY, 2, 3}, huge[] = {2, 3, 2, UINT32_MAX};
+	uint32_t good_start[] = { 0, 2, 4 }, good[] = { 2, 3, 2, 3 };
+	uint32_t empty[] = { 0, 2, 2 }, backwards[] = { 0, 4, 2 }, long_start[] = { 0, 2, 16 };
+	uint32_t unknown[] = { 2, TINY_VOCABULARY, 2, 3 }, huge[] = { 2, 3, 2, UINT32_MAX };
 	const struct {
 		struct lf_batch batch;
 		const char *says;
 	} cases[] = {
-		{{0, good_start, good}, "batch: 0 sequences"},
-		{{TINY_EXAMPLES + 1, good_start, good}, "7 sequences, 1 to 6 fit"},
-		{{UINT32_MAX, good_start, good}, "sequences, 1 to 6 fit"},
-		{{2, empty, good}, "sequence 1 has 0 tokens"},
-		{{2, backwards, good}, "sequence 1 has -2 tokens"},
-		{{2, long_start, good}, "sequence 1 has 14 tokens, 1 to 13 fit"},
-		{{2, good_start, unknown}, "token 41 is not in the vocabulary"},
-		{{2, good_start, huge}, "token 4294967295 is not in the vocabulary"},
+		{ { 0, good_start, good }, "batch: 0 sequences" },
+		{ { TINY_EXAMPLES + 1, good_start, good }, "7 sequences, 1 to 6 fit" },
+		{ { UINT32_MAX, good_start, good }, "sequences, 1 to 6 fit" },
+		{ { 2, empty, good }, "sequence 1 has 0 tokens" },
+		{ { 2, backwards, good }, "sequence 1 has -2 tokens" },
+		{ { 2, long_start, good }, "sequence 1 has 14 tokens, 1 to 13 fit" },
+		{ { 2, good_start, unknown }, "token 41 is not in the vocabulary" },
+		{ { 2, good_start, huge }, "token 4294967295 is not in the vocabulary" },
 	};
-	float embeddings[TINY_EXAMPLES * TINY_HIDDEN], gradient[TINY_EXAMPLES * TINY_HIDDEN] = {0};
-	struct lf_batch batch = {2, good_start, good};
+	float embeddings[TINY_EXAMPLES * TINY_HIDDEN],
+		gradient[TINY_EXAMPLES * TINY_HIDDEN] = { 0 };
+	struct lf_batch batch = { 2, good_start, good };
 	struct tiny tiny;
 
 	tiny_open(&tiny, "float", NULL);
 	for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++)
-		ck_assert_lf_fails(lf_encoder_forward(tiny.encoder, &cases[at].batch, embeddings,
-						      LF_ERROR),
-				   -EINVAL, cases[at].says);
+		ck_assert_lf_fails(
+			lf_encoder_forward(tiny.encoder, &cases[at].batch, embeddings, LF_ERROR),
+			-EINVAL, cases[at].says);
 	ck_assert_lf(lf_encoder_forward(tiny.encoder, &batch, embeddings, LF_ERROR));
 	ck_assert_lf_fails(lf_encoder_backward(tiny.encoder, gradient, LF_ERROR), -EINVAL,
 			   "no method is attached");
@@ -244,36 +246,38 @@ END_TEST
 
 START_TEST(options_that_are_refused)
 {
-	const struct lf_encoder_options good = {.directory = TINY_MODEL,
-						.name = TINY_NAME,
-						.batch_sequences = 1,
-						.sequence_tokens = 2,
-						.threads = 1};
+	const struct lf_encoder_options good = { .directory = TINY_MODEL,
+						 .name = TINY_NAME,
+						 .batch_sequences = 1,
+						 .sequence_tokens = 2,
+						 .threads = 1 };
 	const struct {
 		struct lf_encoder_options options;
 		int code;
 		const char *says;
 	} cases[] = {
-		{{TINY_MODEL, TINY_NAME, 0, 2, 1, NULL}, -EINVAL, "batch_sequences 0"},
-		{{TINY_MODEL, TINY_NAME, 4097, 2, 1, NULL}, -EINVAL, "batch_sequences 4097"},
-		{{TINY_MODEL, TINY_NAME, 1, 1, 1, NULL}, -EINVAL, "sequence_tokens 1"},
-		{{TINY_MODEL, TINY_NAME, 1, 14, 1, NULL}, -EINVAL, "the model takes 2 to 13"},
-		{{TINY_MODEL, TINY_NAME, 1, 2, 257, NULL}, -EINVAL, "257"},
-		{{TINY_MODEL, TINY_NAME, 1, 2, 1, "mmx"}, -EINVAL, "mmx"},
-		{{TINY_MODEL, "other", 1, 2, 1, NULL}, -ENOENT, "other/layer.0"},
-		{{TINY_MODEL, "", 1, 2, 1, NULL}, -EINVAL, "model name ''"},
-		{{TINY_MODEL, "a/b", 1, 2, 1, NULL}, -EINVAL, "model name 'a/b'"},
-		{{TINY_MODEL, "twenty-bytes-of-name", 1, 2, 1, NULL}, -EINVAL, "too long"},
-		{{"/nonexistent", TINY_NAME, 1, 2, 1, NULL}, -ENOENT, "/nonexistent/config.json"},
+		{ { TINY_MODEL, TINY_NAME, 0, 2, 1, NULL }, -EINVAL, "batch_sequences 0" },
+		{ { TINY_MODEL, TINY_NAME, 4097, 2, 1, NULL }, -EINVAL, "batch_sequences 4097" },
+		{ { TINY_MODEL, TINY_NAME, 1, 1, 1, NULL }, -EINVAL, "sequence_tokens 1" },
+		{ { TINY_MODEL, TINY_NAME, 1, 14, 1, NULL }, -EINVAL, "the model takes 2 to 13" },
+		{ { TINY_MODEL, TINY_NAME, 1, 2, 257, NULL }, -EINVAL, "257" },
+		{ { TINY_MODEL, TINY_NAME, 1, 2, 1, "mmx" }, -EINVAL, "mmx" },
+		{ { TINY_MODEL, "other", 1, 2, 1, NULL }, -ENOENT, "other/layer.0" },
+		{ { TINY_MODEL, "", 1, 2, 1, NULL }, -EINVAL, "model name ''" },
+		{ { TINY_MODEL, "a/b", 1, 2, 1, NULL }, -EINVAL, "model name 'a/b'" },
+		{ { TINY_MODEL, "twenty-bytes-of-name", 1, 2, 1, NULL }, -EINVAL, "too long" },
+		{ { "/nonexistent", TINY_NAME, 1, 2, 1, NULL },
+		  -ENOENT,
+		  "/nonexistent/config.json" },
 	};
 	struct lf_encoder *encoder;
 	struct tiny tiny;
 
 	tiny_open(&tiny, "float", NULL);
 	for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++)
-		ck_assert_lf_fails(lf_encoder_open(tiny.device, &cases[at].options, &encoder,
-						   LF_ERROR),
-				   cases[at].code, cases[at].says);
+		ck_assert_lf_fails(
+			lf_encoder_open(tiny.device, &cases[at].options, &encoder, LF_ERROR),
+			cases[at].code, cases[at].says);
 	ck_assert_lf(lf_encoder_open(tiny.device, &good, &encoder, LF_ERROR));
 	lf_encoder_close(encoder);
 	tiny_close(&tiny);
@@ -313,23 +317,23 @@ START_TEST(deploying_happens_whole_or_not_at_all)
 				       LF_ERROR));
 	ck_assert_uint_eq(last, TINY_LINEARS);
 	expect_matrices(device, TINY_LINEARS);
-	ck_assert_lf_fails(lf_encoder_deploy(device, TINY_MODEL, "one", 0444, NULL, NULL, NULL,
-					     LF_ERROR),
-			   -EEXIST, "one/layer.0.attention.self.query");
+	ck_assert_lf_fails(
+		lf_encoder_deploy(device, TINY_MODEL, "one", 0444, NULL, NULL, NULL, LF_ERROR),
+		-EEXIST, "one/layer.0.attention.self.query");
 	expect_matrices(device, TINY_LINEARS);
-	ck_assert_lf_fails(lf_encoder_deploy(device, TINY_MODEL, "a b", 0444, NULL, NULL, NULL,
-					     LF_ERROR),
-			   -EINVAL, "model name 'a b'");
-	ck_assert_lf_fails(lf_encoder_deploy(device, TINY_MODEL, "two", 0777, NULL, NULL, NULL,
-					     LF_ERROR),
-			   -EINVAL, "mode");
+	ck_assert_lf_fails(
+		lf_encoder_deploy(device, TINY_MODEL, "a b", 0444, NULL, NULL, NULL, LF_ERROR),
+		-EINVAL, "model name 'a b'");
+	ck_assert_lf_fails(
+		lf_encoder_deploy(device, TINY_MODEL, "two", 0777, NULL, NULL, NULL, LF_ERROR),
+		-EINVAL, "mode");
 	expect_matrices(device, TINY_LINEARS);
 	lf_device_close(device);
 
 	device = open_device("inproc:ideal,tiles=20");
-	ck_assert_lf_fails(lf_encoder_deploy(device, TINY_MODEL, "one", 0444, NULL, NULL, NULL,
-					     LF_ERROR),
-			   -ENOSPC, "one/layer.1.");
+	ck_assert_lf_fails(
+		lf_encoder_deploy(device, TINY_MODEL, "one", 0444, NULL, NULL, NULL, LF_ERROR),
+		-ENOSPC, "one/layer.1.");
 	expect_matrices(device, 0);
 	lf_device_close(device);
 }
@@ -338,7 +342,7 @@ END_TEST
 /* A copy of the tiny model's folder with one file replaced. */
 static const char *altered_model(const char *file, const void *bytes, size_t size)
 {
-	static const char *const files[] = {"config.json", "model.safetensors"};
+	static const char *const files[] = { "config.json", "model.safetensors" };
 
 	for (size_t at = 0; at < 2; at++) {
 		char path[128];
@@ -375,21 +379,21 @@ START_TEST(models_that_are_refused)
 			   -EINVAL, "encoder.layer.0.intermediate.dense.weight");
 	free(bytes);
 	bytes = io_read(TINY_MODEL "/model.safetensors", &length);
-	ck_assert_lf_fails(
-		lf_encoder_deploy(device, altered_model("model.safetensors", bytes, length - 1),
-				  "x", 0444, NULL, NULL, NULL, LF_ERROR),
-		-EINVAL, "model.safetensors");
-	ck_assert_lf_fails(
-		lf_encoder_deploy(device, altered_model("model.safetensors", "\x80\x02}q", 4), "x",
-				  0444, NULL, NULL, NULL, LF_ERROR),
-		-EINVAL, "pickle");
+	ck_assert_lf_fails(lf_encoder_deploy(device,
+					     altered_model("model.safetensors", bytes, length - 1),
+					     "x", 0444, NULL, NULL, NULL, LF_ERROR),
+			   -EINVAL, "model.safetensors");
+	ck_assert_lf_fails(lf_encoder_deploy(device,
+					     altered_model("model.safetensors", "\x80\x02}q", 4),
+					     "x", 0444, NULL, NULL, NULL, LF_ERROR),
+			   -EINVAL, "pickle");
 	/* The last number of the file is a norm's, the 0x100th from the end one of a linear layer. */
 	bytes[length - 0x200 + 1] = 0x7c;
 	bytes[length - 0x200] = 0;
-	ck_assert_lf_fails(
-		lf_encoder_deploy(device, altered_model("model.safetensors", bytes, length), "x",
-				  0444, NULL, NULL, NULL, LF_ERROR),
-		-EDOM, "encoder.layer.1.output.dense.weight");
+	ck_assert_lf_fails(lf_encoder_deploy(device,
+					     altered_model("model.safetensors", bytes, length), "x",
+					     0444, NULL, NULL, NULL, LF_ERROR),
+			   -EDOM, "encoder.layer.1.output.dense.weight");
 	expect_matrices(device, 0);
 	free(bytes);
 	lf_device_close(device);

@@ -24,14 +24,14 @@ static const struct fusion_case {
 	const char *name;
 	enum lf_merge merge;
 } cases[] = {
-	{"float", "qv", "qv-sum", LF_MERGE_SUM},
-	{"float", "qv", "qv-product", LF_MERGE_PRODUCT},
-	{"float", "all", "all-sum", LF_MERGE_SUM},
-	{"float", "all", "all-product", LF_MERGE_PRODUCT},
-	{"ideal", "qv", "qv-sum", LF_MERGE_SUM},
-	{"ideal", "qv", "qv-product", LF_MERGE_PRODUCT},
-	{"ideal", "all", "all-sum", LF_MERGE_SUM},
-	{"ideal", "all", "all-product", LF_MERGE_PRODUCT},
+	{ "float", "qv", "qv-sum", LF_MERGE_SUM },
+	{ "float", "qv", "qv-product", LF_MERGE_PRODUCT },
+	{ "float", "all", "all-sum", LF_MERGE_SUM },
+	{ "float", "all", "all-product", LF_MERGE_PRODUCT },
+	{ "ideal", "qv", "qv-sum", LF_MERGE_SUM },
+	{ "ideal", "qv", "qv-product", LF_MERGE_PRODUCT },
+	{ "ideal", "all", "all-sum", LF_MERGE_SUM },
+	{ "ideal", "all", "all-product", LF_MERGE_PRODUCT },
 };
 
 struct fusion_setup {
@@ -144,7 +144,7 @@ static double moved(struct fusion_setup *setup, const struct lf_parameters *grou
 	return sum;
 }
 
-#define STEP		 4e-3f
+#define STEP		4e-3f
 #define SLOPE_TOLERANCE 2e-3
 
 /* Central differences at every @every-th number of a group. */
@@ -235,7 +235,7 @@ END_TEST
 START_TEST(embedding_needs_no_training)
 {
 	float trained[TINY_EXAMPLES * TINY_HIDDEN], plain[TINY_EXAMPLES * TINY_HIDDEN];
-	float gradient[TINY_EXAMPLES * TINY_HIDDEN] = {0};
+	float gradient[TINY_EXAMPLES * TINY_HIDDEN] = { 0 };
 	struct fusion_setup setup;
 
 	set_up(&setup, &cases[_i]);
@@ -294,9 +294,9 @@ START_TEST(a_number_that_is_none_names_the_layer)
 	set_up(&setup, &cases[_i]);
 	tiny_parameters(setup.method, "coefficients")->values[TINY_MODULES] = NAN;
 	ck_assert_lf(lf_method_prepare(setup.method, LF_ERROR));
-	ck_assert_lf_fails(lf_encoder_forward(setup.tiny.encoder, &setup.tiny.batch, embeddings,
-					      LF_ERROR),
-			   -EDOM, "tiny/layer.1.attention.self, forward");
+	ck_assert_lf_fails(
+		lf_encoder_forward(setup.tiny.encoder, &setup.tiny.batch, embeddings, LF_ERROR),
+		-EDOM, "tiny/layer.1.attention.self, forward");
 	/* Nothing is left in flight: with a number in its place it works again. */
 	tiny_parameters(setup.method, "coefficients")->values[TINY_MODULES] = 0.5f;
 	tiny_step(&setup.tiny, setup.method, embeddings);

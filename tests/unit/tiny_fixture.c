@@ -13,25 +13,25 @@ static void read_task(struct tiny *tiny)
 
 	ck_assert_lf(lf_tokenizer_open(&tiny->tokenizer, TINY_MODEL, LF_ERROR));
 	ck_assert_lf(lf_label_set_read(&tiny->labels, TINY_FOLDER "/task/labels.json", LF_ERROR));
-	ck_assert_lf(lf_dataset_read(&dataset, TINY_FOLDER "/task/train.jsonl", tiny->labels,
-				     LF_ERROR));
+	ck_assert_lf(
+		lf_dataset_read(&dataset, TINY_FOLDER "/task/train.jsonl", tiny->labels, LF_ERROR));
 	ck_assert_lf(lf_examples_create(dataset, tiny->tokenizer, TINY_POSITIONS, 0,
 					&tiny->examples, LF_ERROR));
 	lf_dataset_free(dataset);
-	tiny->batch = (struct lf_batch){tiny->examples.count, tiny->examples.start,
-					tiny->examples.tokens};
+	tiny->batch = (struct lf_batch){ tiny->examples.count, tiny->examples.start,
+					 tiny->examples.tokens };
 }
 
 void tiny_open(struct tiny *tiny, const char *kind, const struct tiny_options *options)
 {
-	struct lf_encoder_options encoder = {.directory = TINY_MODEL,
-					     .name = TINY_NAME,
-					     .batch_sequences = TINY_EXAMPLES,
-					     .sequence_tokens = TINY_POSITIONS,
-					     .threads = 1};
+	struct lf_encoder_options encoder = { .directory = TINY_MODEL,
+					      .name = TINY_NAME,
+					      .batch_sequences = TINY_EXAMPLES,
+					      .sequence_tokens = TINY_POSITIONS,
+					      .threads = 1 };
 	char specification[32];
 
-	*tiny = (struct tiny){.kind = kind};
+	*tiny = (struct tiny){ .kind = kind };
 	snprintf(specification, sizeof(specification), "inproc:%s", kind);
 	if (options) {
 		encoder.threads = options->threads;

@@ -54,7 +54,7 @@ static uint16_t check_operand(struct check *check, const struct lf_operand *oper
 	const struct xbar_request *request = &check->job->request;
 	uint64_t bytes, limit;
 
-	*view = (struct view){.space = operand->space};
+	*view = (struct view){ .space = operand->space };
 	if (operand->space == LF_SPACE_NONE)
 		return array->required || !is_zero(operand) ? LF_STATUS_INVALID : LF_STATUS_OK;
 	if (operand->space == LF_SPACE_BUFFER) {
@@ -115,30 +115,20 @@ static bool unused_are_zero(const struct lf_command *command, unsigned int used)
 }
 
 /* Ranges of the scratch memory that a command writes may not meet what else it names. */
-static bool scratch_meets(const struct view *a, const struct view *b, uint64_t rows)
+static bool scratch_meets(const struct view *a, const struct view *b, uint32_t rows)
 {
 	struct xbar_transfer left, right;
 
 	if (a->space != LF_SPACE_SCRATCH || b->space != LF_SPACE_SCRATCH)
 		return false;
-	left = (struct xbar_transfer){
-		.rows = a->stride ? (uint32_t)rows : 1,
-		.row_bytes = a->stride ? a->bytes / rows : a->bytes,
-		.offset = a->offset,
-		.stride = a->stride,
-	};
-	right = (struct xbar_transfer){
-		.rows = b->stride ? (uint32_t)rows : 1,
-		.row_bytes = b->stride ? b->bytes / rows : b->bytes,
-		.offset = b->offset,
-		.stride = b->stride,
-	};
+	left = xbar_range_of(a, rows);
+	right = xbar_range_of(b, rows);
 	return xbar_overlap(&left, &right);
 }
 
 static uint16_t check_scratch(const struct step *step)
 {
-	uint64_t rows = step->command->count;
+	uint32_t rows = step->command->count;
 	const struct view *output = &step->output, *partials = &step->partials;
 	bool in_place = step->command->opcode == LF_OP_FUSE &&
 			step->input.offset == output->offset &&
@@ -211,34 +201,34 @@ static uint16_t check_mvm(struct check *check)
 	cols = step->matrix->entry.cols;
 	inputs = transpose ? cols : step->matrix->entry.rows;
 	outputs = transpose ? step->matrix->entry.rows : cols;
-	array = (struct array){count, inputs * FLOAT_BYTES, FLOAT_BYTES, .required = true};
+	array = (struct array){ count, inputs * FLOAT_BYTES, FLOAT_BYTES, .required = true };
 	if (int8)
-		array = (struct array){count, inputs, 1, .required = true};
+		array = (struct array){ count, inputs, 1, .required = true };
 	status = check_operand(check, &command->input, &array, &step->input);
 	if (status)
 		return status;
-	array = (struct array){count, outputs * FLOAT_BYTES, FLOAT_BYTES, .written = true,
-			       .required = true};
+	array = (struct array){ count, outputs * FLOAT_BYTES, FLOAT_BYTES, .written = true,
+				.required = true };
 	status = check_operand(check, &command->output, &array, &step->output);
 	if (status)
 		return status;
-	array = (struct array){1, inputs * FLOAT_BYTES, FLOAT_BYTES, .flat = true};
+	array = (struct array){ 1, inputs * FLOAT_BYTES, FLOAT_BYTES, .flat = true };
 	status = check_operand(check, &command->factor, &array, &step->factor);
 	if (status)
 		return status;
-	array = (struct array){1, cols * FLOAT_BYTES, FLOAT_BYTES, .flat = true,
-			       .required = tile_scale};
+	array = (struct array){ 1, cols * FLOAT_BYTES, FLOAT_BYTES, .flat = true,
+				.required = tile_scale };
 	if (tile_scale)
 		array.row_bytes *= step->matrix->tile_rows;
 	status = check_operand(check, &command->scale, &array, &step->scale);
 	if (status)
 		return status;
-	array = (struct array){1, cols * FLOAT_BYTES, FLOAT_BYTES, .flat = true};
+	array = (struct array){ 1, cols * FLOAT_BYTES, FLOAT_BYTES, .flat = true };
 	status = check_operand(check, &command->bias, &array, &step->bias);
 	if (status)
 		return status;
-	array = (struct array){count, cols * step->matrix->tile_rows * FLOAT_BYTES, FLOAT_BYTES,
-			       .written = true};
+	array = (struct array){ count, cols * step->matrix->tile_rows * FLOAT_BYTES, FLOAT_BYTES,
+				.written = true };
 	status = check_operand(check, &command->partials, &array, &step->partials);
 	return status ? status : check_scratch(step);
 }
@@ -269,7 +259,7 @@ static uint16_t check_fuse(struct check *check)
 	if (command->flags & LF_FUSE_ACCUMULATE && command->output.space != LF_SPACE_SCRATCH)
 		return LF_STATUS_INVALID;
 
-	array = (struct array){count, width * FLOAT_BYTES, FLOAT_BYTES, .required = true};
+	array = (struct array){ count, width * FLOAT_BYTES, FLOAT_BYTES, .required = true };
 	status = check_operand(check, &command->input, &array, &step->input);
 	if (status)
 		return status;
@@ -277,8 +267,8 @@ static uint16_t check_fuse(struct check *check)
 	status = check_operand(check, &command->output, &array, &step->output);
 	if (status)
 		return status;
-	array = (struct array){1, (affine ? width : width / rank) * FLOAT_BYTES, FLOAT_BYTES,
-			       .flat = true, .required = !affine};
+	array = (struct array){ 1, (affine ? width : width / rank) * FLOAT_BYTES, FLOAT_BYTES,
+				.flat = true, .required = !affine };
 	status = check_operand(check, &command->scale, &array, &step->scale);
 	if (status)
 		return status;
@@ -313,14 +303,14 @@ static uint16_t check_cells(struct check *check)
 		if (command->first || command->count == 0 ||
 		    command->count > job->xbar->params.batch)
 			return LF_STATUS_INVALID;
-		array = (struct array){command->count, rows * FLOAT_BYTES, FLOAT_BYTES,
-				       .required = true};
+		array = (struct array){ command->count, rows * FLOAT_BYTES, FLOAT_BYTES,
+					.required = true };
 		return check_operand(check, &command->input, &array, &step->input);
 	}
 	if (command->count == 0 || command->first >= rows || command->count > rows - command->first)
 		return LF_STATUS_INVALID;
-	array = (struct array){command->count, step->matrix->entry.cols * element,
-			       (uint32_t)element, .required = true};
+	array = (struct array){ command->count, step->matrix->entry.cols * element,
+				(uint32_t)element, .required = true };
 	if (read) {
 		array.written = true;
 		return check_operand(check, &command->output, &array, &step->output);
@@ -367,15 +357,15 @@ static uint16_t check_management(struct check *check)
 		status = find_matrix(check);
 		if (status)
 			return status;
-		array = (struct array){1, sizeof(struct lf_publication), 4, .flat = true,
-				       .required = true};
+		array = (struct array){ 1, sizeof(struct lf_publication), 4, .flat = true,
+					.required = true };
 		return check_operand(check, &command->input, &array, &step->input);
 	case LF_OP_LIST:
 		if (command->matrix || command->count == 0 || command->count > params->matrices ||
 		    !unused_are_zero(command, OUTPUT))
 			return LF_STATUS_INVALID;
-		array = (struct array){command->count, sizeof(struct lf_matrix_info), 8,
-				       .written = true, .required = true};
+		array = (struct array){ command->count, sizeof(struct lf_matrix_info), 8,
+					.written = true, .required = true };
 		return check_operand(check, &command->output, &array, &step->output);
 	case LF_OP_ACCOUNT:
 		if (command->matrix || command->count || command->flags & ~LF_ACCOUNT_SET_QUOTA)
@@ -384,13 +374,13 @@ static uint16_t check_management(struct check *check)
 			return LF_STATUS_DENIED;
 		if (!unused_are_zero(command, OUTPUT | (command->flags ? INPUT : 0)))
 			return LF_STATUS_INVALID;
-		array = (struct array){1, sizeof(uint64_t), 8, .flat = true,
-				       .required = command->flags};
+		array = (struct array){ 1, sizeof(uint64_t), 8, .flat = true,
+					.required = command->flags };
 		status = check_operand(check, &command->input, &array, &step->input);
 		if (status)
 			return status;
-		array = (struct array){1, sizeof(struct lf_account), 8, .flat = true,
-				       .written = true};
+		array = (struct array){ 1, sizeof(struct lf_account), 8, .flat = true,
+					.written = true };
 		return check_operand(check, &command->output, &array, &step->output);
 	default: /* LF_OP_SANITIZE */
 		if (command->matrix || command->first || !unused_are_zero(command, 0))

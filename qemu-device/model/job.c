@@ -43,16 +43,65 @@ static bool allocate(struct xbar_job *job)
 	job->steps = calloc(request->command_count, sizeof(*job->steps));
 	job->transfers = calloc((size_t)request->command_count * OPERANDS, sizeof(*job->transfers));
 	job->buffer_bytes = calloc(request->buffer_count + 1, sizeof(*job->buffer_bytes));
+	job->blanks = calloc((size_t)request->command_count * OPERANDS, sizeof(*job->blanks));
 	if (scratch)
 		job->scratch = aligned_alloc(64, scratch);
-	return job->steps && job->transfers && job->buffer_bytes && (!scratch || job->scratch);
+	return job->steps && job->transfers && job->buffer_bytes && job->blanks &&
+	       (!scratch || job->scratch);
+}
+
+static bool accumulates(const struct lf_command *command)
+{
+	return (command->opcode == LF_OP_MVM && command->flags & LF_MVM_ACCUMULATE) ||
+	       (command->opcode == LF_OP_FUSE && command->flags & LF_FUSE_ACCUMULATE);
+}
+
+static bool is_written_before(const struct xbar_job *job, uint32_t end,
+			      const struct xbar_transfer *range)
+{
+	for (uint32_t i = 0; i < end; i++) {
+		const struct step *step = &job->steps[i];
+		const struct view *views[] = { &step->output, &step->partials };
+
+		for (int j = 0; j < 2; j++) {
+			struct xbar_transfer written =
+				xbar_range_of(views[j], step->command->count);
+
+			if (views[j]->space == LF_SPACE_SCRATCH && xbar_covers(&written, range))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The scratch memory starts as zeros; only where that can be seen does it have to be done. */
+static void plan_blanks(struct xbar_job *job)
+{
+	for (uint32_t i = 0; i < job->request.command_count; i++) {
+		const struct step *step = &job->steps[i];
+		const struct view *views[] = { &step->input, &step->factor, &step->scale,
+					       &step->bias, &step->output };
+		int reads = accumulates(step->command) ? 5 : 4;
+
+		for (int j = 0; j < reads; j++) {
+			struct xbar_transfer range = xbar_range_of(views[j], step->command->count);
+
+			if (views[j]->space != LF_SPACE_SCRATCH ||
+			    is_written_before(job, i, &range))
+				continue;
+			job->blanks[job->blank_count++] = (struct blank){
+				.offset = range.offset,
+				.bytes = (range.rows - 1) * range.stride + range.row_bytes,
+			};
+		}
+	}
 }
 
 int xbar_job_open(struct xbar *xbar, const struct xbar_request *request,
 		  struct lf_completion *completion, struct xbar_job **opened)
 {
 	const struct xbar_params *params = &xbar->params;
-	const struct tally nothing = {0};
+	const struct tally nothing = { 0 };
 	struct xbar_job *job;
 	uint16_t status;
 
@@ -83,6 +132,7 @@ int xbar_job_open(struct xbar *xbar, const struct xbar_request *request,
 		xbar_job_close(job);
 		return -EINVAL;
 	}
+	plan_blanks(job);
 	*opened = job;
 	return 0;
 }
@@ -127,7 +177,7 @@ static uint16_t execute(struct xbar_job *job, const struct step *step, struct ta
 void xbar_job_run(struct xbar_job *job, struct lf_completion *completion)
 {
 	struct xbar *xbar = job->xbar;
-	struct tally tally = {0};
+	struct tally tally = { 0 };
 	uint32_t failed = 0;
 	uint16_t status = LF_STATUS_OK;
 
@@ -139,8 +189,8 @@ void xbar_job_run(struct xbar_job *job, struct lf_completion *completion)
 	if (!status) {
 		for (uint32_t i = 0; i < job->transfer_count; i++)
 			tally.host_bytes += job->transfers[i].rows * job->transfers[i].row_bytes;
-		if (job->scratch)
-			memset(job->scratch, 0, job->request.scratch_bytes);
+		for (uint32_t i = 0; i < job->blank_count; i++)
+			memset(job->scratch + job->blanks[i].offset, 0, job->blanks[i].bytes);
 		for (uint32_t i = 0; !status && i < job->request.command_count; i++) {
 			failed = i;
 			status = execute(job, &job->steps[i], &tally, completion);
@@ -159,5 +209,6 @@ void xbar_job_close(struct xbar_job *job)
 	free(job->transfers);
 	free(job->buffer_bytes);
 	free(job->scratch);
+	free(job->blanks);
 	free(job);
 }

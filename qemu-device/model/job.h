@@ -38,6 +38,12 @@ struct step {
 	struct view partials;
 };
 
+/* Bytes of the scratch memory that are read before a command has written them: zeroed when the job starts. */
+struct blank {
+	uint64_t offset;
+	uint64_t bytes;
+};
+
 struct xbar_job {
 	struct xbar *xbar;
 	struct xbar_request request;
@@ -47,6 +53,8 @@ struct xbar_job {
 	struct xbar_transfer *transfers;
 	uint32_t transfer_count;
 	uint8_t *scratch;
+	struct blank *blanks;
+	uint32_t blank_count;
 	uint64_t worst_cells; /* that its PROGRAM commands may write */
 };
 
@@ -61,10 +69,10 @@ static inline struct span span_of(const struct xbar_job *job, const struct view 
 	const struct xbar_transfer *transfer = &job->transfers[view->transfer];
 
 	if (view->space == LF_SPACE_BUFFER)
-		return (struct span){transfer->memory, transfer->memory_stride};
+		return (struct span){ transfer->memory, transfer->memory_stride };
 	if (view->space == LF_SPACE_SCRATCH)
-		return (struct span){(char *)job->scratch + view->offset, view->stride};
-	return (struct span){NULL, 0};
+		return (struct span){ (char *)job->scratch + view->offset, view->stride };
+	return (struct span){ NULL, 0 };
 }
 
 /* check.c: fills job->steps and plans job->transfers; LF_STATUS_*, and the command it is about. */
@@ -75,6 +83,12 @@ uint16_t xbar_check_state(struct xbar_job *job, uint32_t *failed_command);
 
 /* overlap.c: whether two transfers of one buffer share a byte; never false when they do. */
 bool xbar_overlap(const struct xbar_transfer *a, const struct xbar_transfer *b);
+
+/* overlap.c: whether @outer has every byte of @inner; never true when it has not. */
+bool xbar_covers(const struct xbar_transfer *outer, const struct xbar_transfer *inner);
+
+/* overlap.c: an operand of a command with @rows vectors, as a range of the scratch memory. */
+struct xbar_transfer xbar_range_of(const struct view *view, uint32_t rows);
 
 /* The commands; each returns LF_STATUS_*. */
 uint16_t xbar_execute_mvm(struct xbar_job *job, const struct step *step, struct tally *tally);

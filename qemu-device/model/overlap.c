@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whether two strided ranges of one buffer share a byte.
+ * Strided ranges of one buffer, or of the scratch memory: whether two share a byte, whether one covers another.
  */
 #include "job.h"
 
@@ -47,4 +47,30 @@ bool xbar_overlap(const struct xbar_transfer *first, const struct xbar_transfer 
 		distance = -(__int128)(a.rows - 1);
 	/* ... and whether it is there and not too far. */
 	return distance <= b.rows - 1 && delta + distance * stride < a.row_bytes;
+}
+
+/* Looks at ranges of equal stride and at ranges without gaps. */
+bool xbar_covers(const struct xbar_transfer *outer, const struct xbar_transfer *inner)
+{
+	struct xbar_transfer a = normal(outer), b = normal(inner);
+	uint64_t inside;
+
+	if (a.rows == 1)
+		return a.offset <= b.offset && end_of(&b) <= end_of(&a);
+	if (b.offset < a.offset || end_of(&b) > end_of(&a) || (b.rows > 1 && a.stride != b.stride))
+		return false;
+	inside = (b.offset - a.offset) % a.stride;
+	return inside + b.row_bytes <= a.row_bytes;
+}
+
+struct xbar_transfer xbar_range_of(const struct view *view, uint32_t rows)
+{
+	bool strided = view->stride;
+
+	return (struct xbar_transfer){
+		.rows = strided ? rows : 1,
+		.row_bytes = strided ? view->bytes / rows : view->bytes,
+		.offset = view->offset,
+		.stride = view->stride,
+	};
 }

@@ -41,7 +41,7 @@ struct xbar_ops {
 
 /**
  * xbar_params_create() - parameters of a preset
- * @preset: "ideal", "isaac" or "float"; see params.h for what each sets and from which source
+ * @preset: "ideal", "isaac" or "float"; see presets.c for what each sets and from which source
  * @params: receives the parameters; free with xbar_params_free()
  *
  * Return: 0, -ENOENT for an unknown preset, -ENOMEM.

@@ -101,7 +101,7 @@ static void prepare(struct slice *slice, const struct converter *converter, cons
 }
 
 /* Values of 32 conversions; adds the number that clipped to @clips. */
-static __m512i convert_sums(const struct limits *limits, __m512i sums, uint64_t *clips)
+static inline __m512i convert_sums(const struct limits *limits, __m512i sums, uint64_t *clips)
 {
 	__m512i above = _mm512_sub_epi16(sums, limits->offset), code = above, kept;
 
@@ -188,7 +188,7 @@ static void sum_four_blocks(const struct slice *slice, const uint8_t *lines, siz
 }
 
 /* Adds the value of one slice for one block of vectors to @to. */
-static void convert_block(const struct slice *slice, const struct limits *limits,
+static inline void convert_block(const struct slice *slice, const struct limits *limits,
 			  const struct cycle_sums *sums, int32_t *to, uint64_t *clips)
 {
 	/* Bit-cycles 0, 2, 4, 6 and 1, 3, 5, 7; the last one counts negative. */

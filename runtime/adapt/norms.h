@@ -13,6 +13,7 @@
 #define LF_RUNTIME_ADAPT_NORMS_H
 
 #include <lf/method.h>
+#include <lf/parallel.h>
 
 #include "runtime/adapt/pool.h"
 

@@ -76,7 +76,7 @@ static void prepare(struct slice *slice, const struct converter *converter, cons
 	slice->weight = (side < 0 ? -1 : 1) * (1 << shift);
 	for (uint32_t row = 0; row < 4 * quads; row += 32) {
 		uint32_t left = 4 * quads - row;
-		uint8_t cells[32] __attribute__((aligned(32))) = {0};
+		uint8_t cells[32] __attribute__((aligned(32))) = { 0 };
 		uint8_t *tables = slice->tables + row * 4;
 
 		memcpy(cells, weights + row, left < 32 ? left : 32);

@@ -189,7 +189,7 @@ static void sum_four_blocks(const struct slice *slice, const uint8_t *lines, siz
 
 /* Adds the value of one slice for one block of vectors to @to. */
 static inline void convert_block(const struct slice *slice, const struct limits *limits,
-			  const struct cycle_sums *sums, int32_t *to, uint64_t *clips)
+				 const struct cycle_sums *sums, int32_t *to, uint64_t *clips)
 {
 	/* Bit-cycles 0, 2, 4, 6 and 1, 3, 5, 7; the last one counts negative. */
 	const __m512i even_weights = _mm512_set1_epi64(0x0040001000040001);

@@ -58,7 +58,7 @@ static void forget(struct xbar *xbar, struct matrix *matrix)
 	free(matrix->tiles);
 	free(matrix->programmed);
 	xbar->identifiers[matrix->index] = 0;
-	*matrix = (struct matrix){.index = matrix->index};
+	*matrix = (struct matrix){ .index = matrix->index };
 	xbar->directory_generation++;
 }
 

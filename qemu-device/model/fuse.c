@@ -110,7 +110,7 @@ static void charge(const struct xbar_job *job, const struct step *step, struct t
 {
 	const struct lf_command *command = step->command;
 	uint64_t elements = (uint64_t)command->count * command->width;
-	struct digital_work work = {0};
+	struct digital_work work = { 0 };
 
 	work.multiplications = step->scale.space ? elements : 0;
 	work.additions = step->bias.space ? elements : 0;
@@ -142,13 +142,13 @@ uint16_t xbar_execute_fuse(struct xbar_job *job, const struct step *step, struct
 		.bias = (const void *)span_of(job, &step->bias).memory,
 		.input = span_of(job, &step->input),
 		.output = span_of(job, &step->output),
-		.sums = (void *)workspace,
 		.count = command->count,
-		.nonfinite = (uint8_t *)workspace + sums_bytes,
 	};
 
 	if (!workspace)
 		return LF_STATUS_INTERNAL;
+	fuse.sums = (void *)workspace;
+	fuse.nonfinite = (uint8_t *)workspace + sums_bytes;
 	xbar_device_parallel(job->xbar, pieces, fuse_piece, &fuse);
 	charge(job, step, tally);
 	for (uint32_t i = 0; i < pieces; i++)

@@ -22,7 +22,7 @@
 #include "params.h"
 
 #define IMAGE_MAGIC	  0x31676d4972616258ull /* "XbarImg1" */
-#define IMAGE_VERSION	  1
+#define IMAGE_VERSION	  1u
 #define IMAGE_PAGE	  4096
 
 /* Owners that are no matrix; identifiers of matrices are below. */

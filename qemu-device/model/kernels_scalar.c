@@ -124,7 +124,7 @@ static int32_t convert_slice(const struct converter *converter, const int8_t *we
 			     uint32_t quads, const uint8_t *lines, uint32_t slice, int side,
 			     uint64_t *clips)
 {
-	int32_t sums[8] = {0}, value = 0;
+	int32_t sums[8] = { 0 }, value = 0;
 
 	for (uint32_t k = 0; k < quads; k++) {
 		const uint8_t *cycles = lines + (size_t)k * 8 * KERNEL_VECTORS;

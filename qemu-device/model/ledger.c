@@ -65,19 +65,20 @@ struct account *xbar_ledger_open(struct xbar *xbar, uint32_t number)
 {
 	struct account *account = xbar_ledger_find(xbar, number);
 
-	for (uint32_t i = 0; !account && i < xbar->params.accounts; i++) {
-		if (xbar->accounts[i].used)
-			continue;
+	if (account)
+		return account;
+	for (uint32_t i = 0; i < xbar->params.accounts; i++) {
 		account = &xbar->accounts[i];
-		account->used = true;
-		account->tiles = 0;
-		account->entry = (struct image_account){
-			.account = number,
-			.quota_cells = xbar->params.default_quota,
+		if (account->used)
+			continue;
+		*account = (struct account){
+			.used = true,
+			.entry = { .account = number, .quota_cells = xbar->params.default_quota },
 		};
 		write_entry(xbar, account);
+		return account;
 	}
-	return account;
+	return NULL;
 }
 
 /* Tiles held are counted from the directory, not stored. */

@@ -184,13 +184,14 @@ fail:
 
 struct plane *xbar_plane_get(struct xbar *xbar, struct matrix *matrix, bool transpose)
 {
-	struct plane **plane = &matrix->planes[transpose];
+	struct plane *plane = matrix->planes[transpose];
 
-	if (*plane && (*plane)->generation == matrix->generation)
-		return *plane;
-	xbar_plane_free(*plane);
-	*plane = make_plane(xbar, matrix, transpose, xbar_matrix_adc_step(xbar, matrix), false);
-	return *plane;
+	if (plane && plane->generation == matrix->generation)
+		return plane;
+	xbar_plane_free(plane);
+	plane = make_plane(xbar, matrix, transpose, xbar_matrix_adc_step(xbar, matrix), false);
+	matrix->planes[transpose] = plane;
+	return plane;
 }
 
 struct plane *xbar_plane_lossy(struct xbar *xbar, struct matrix *matrix, uint32_t step)

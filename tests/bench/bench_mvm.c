@@ -113,7 +113,7 @@ struct device {
 static void open_device(struct device *device, struct pool *pool, const char *preset,
 			const char *const settings[][2])
 {
-	const struct xbar_ops ops = {.parallel = pool->threads > 1 ? parallel : NULL};
+	const struct xbar_ops ops = { .parallel = pool->threads > 1 ? parallel : NULL };
 	char message[XBAR_MESSAGE_BYTES] = "unknown preset";
 	uint64_t bytes;
 	int error = xbar_params_create(preset, &device->params);
@@ -202,11 +202,11 @@ static int8_t draw_weight(uint64_t *state)
 
 static uint32_t make_matrix(struct device *device, uint32_t rows, uint32_t cols)
 {
-	struct lf_command command = {.opcode = LF_OP_CREATE, .first = rows, .width = cols};
+	struct lf_command command = { .opcode = LF_OP_CREATE, .first = rows, .width = cols };
 	struct lf_completion completion;
 	uint64_t bytes = (uint64_t)rows * cols, state = 1;
 	int8_t *weights = need(malloc(bytes));
-	void *buffers[] = {weights};
+	void *buffers[] = { weights };
 	uint32_t matrix;
 
 	for (uint64_t i = 0; i < bytes; i++)
@@ -217,10 +217,10 @@ static uint32_t make_matrix(struct device *device, uint32_t rows, uint32_t cols)
 		.opcode = LF_OP_PROGRAM,
 		.matrix = matrix,
 		.count = rows,
-		.input = {.space = LF_SPACE_BUFFER, .stride = cols},
+		.input = { .space = LF_SPACE_BUFFER, .stride = cols },
 	};
 	run(device, &command, buffers, &bytes, 1, false, &completion);
-	command = (struct lf_command){.opcode = LF_OP_COMMIT, .matrix = matrix};
+	command = (struct lf_command){ .opcode = LF_OP_COMMIT, .matrix = matrix };
 	run(device, &command, NULL, NULL, 0, false, &completion);
 	free(weights);
 	return matrix;
@@ -285,19 +285,20 @@ static void bench(struct device *device, const char *name, uint32_t rows, uint32
 {
 	uint32_t matrix = make_matrix(device, rows, cols);
 	uint32_t inputs = transpose ? cols : rows, outputs = transpose ? rows : cols;
-	uint64_t bytes[] = {(uint64_t)batch * inputs * sizeof(float),
-			    (uint64_t)batch * outputs * sizeof(float), cols * sizeof(float)};
-	void *buffers[] = {need(malloc(bytes[0])), need(malloc(bytes[1])), need(malloc(bytes[2]))};
+	uint64_t bytes[] = { (uint64_t)batch * inputs * sizeof(float),
+			     (uint64_t)batch * outputs * sizeof(float), cols * sizeof(float) };
+	void *buffers[] = { need(malloc(bytes[0])), need(malloc(bytes[1])),
+			    need(malloc(bytes[2])) };
 	struct lf_command command = {
 		.opcode = LF_OP_MVM,
 		.flags = transpose ? LF_MVM_TRANSPOSE : 0,
 		.matrix = matrix,
 		.count = batch,
-		.input = {.space = LF_SPACE_BUFFER, .stride = inputs * sizeof(float)},
-		.output = {.space = LF_SPACE_BUFFER,
-			   .buffer = 1,
-			   .stride = outputs * sizeof(float)},
-		.scale = {.space = LF_SPACE_BUFFER, .buffer = 2},
+		.input = { .space = LF_SPACE_BUFFER, .stride = inputs * sizeof(float) },
+		.output = { .space = LF_SPACE_BUFFER,
+			    .buffer = 1,
+			    .stride = outputs * sizeof(float) },
+		.scale = { .space = LF_SPACE_BUFFER, .buffer = 2 },
 	};
 	struct lf_completion completion;
 	float *input = buffers[0], *scale = buffers[2];
@@ -325,9 +326,10 @@ static void bench(struct device *device, const char *name, uint32_t rows, uint32
 
 int main(int argc, char **argv)
 {
-	static const char *const lossy6[][2] = {{"adc_bits", "6"}, {NULL, NULL}};
-	static const char *const before6[][2] = {
-		{"adc_bits", "6"}, {"adc_subtract", "before"}, {NULL, NULL}};
+	static const char *const lossy6[][2] = { { "adc_bits", "6" }, { NULL, NULL } };
+	static const char *const before6[][2] = { { "adc_bits", "6" },
+						  { "adc_subtract", "before" },
+						  { NULL, NULL } };
 	static struct pool pool = {
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.start = PTHREAD_COND_INITIALIZER,

@@ -235,8 +235,8 @@ static void test_bad_entry(void)
     device_stop(device);
 }
 
-/* Copy a buffer of two pages to another; returns the status. */
-static uint16_t run_copy(Device *device, Buffer *in, Buffer *out)
+/* Copy a buffer of two pages to another. */
+static Job copy_job(Buffer *in, Buffer *out)
 {
     Job job = {};
     struct lf_command *command = job_add(&job, LF_OP_FUSE);
@@ -246,6 +246,13 @@ static uint16_t run_copy(Device *device, Buffer *in, Buffer *out)
     command->width = LF_PAGE_BYTES / sizeof(float);
     command->input = job_buffer(&job, in, 0, LF_PAGE_BYTES);
     command->output = job_buffer(&job, out, 0, LF_PAGE_BYTES);
+    return job;
+}
+
+static uint16_t run_copy(Device *device, Buffer *in, Buffer *out)
+{
+    Job job = copy_job(in, out);
+
     return job_run(device, 1, &job).status;
 }
 
@@ -255,7 +262,7 @@ static void test_dma_error(void)
     Buffer *in = buffer_new(device, 2 * LF_PAGE_BYTES);
     Buffer *out = buffer_new(device, 2 * LF_PAGE_BYTES);
     uint64_t in_list = in->list;
-    Job idle = nothing();
+    Job late;
     uint64_t bad[] = {
         UNMAPPED,
         /* Our own registers: memory is all that is reached. */
@@ -292,9 +299,10 @@ static void test_dma_error(void)
     device_wait(device, LF_REG_STATUS, LF_DEVICE_FATAL, LF_DEVICE_FATAL);
     g_assert_cmphex(queue_state(device, 2) & LF_QUEUE_FAULT, ==,
                     LF_QUEUE_FAULT);
-    job_place(device, 1, &idle);
+    late = copy_job(in, out);
+    job_place(device, 1, &late);
     job_ring(device, 1);
-    g_usleep(20000);
+    g_usleep(100000);
     g_assert_false(queue_has_record(device, 1));
     device_write(device, LF_REG_CONTROL, LF_CONTROL_RESET);
     device_wait(device, LF_REG_CONTROL, LF_CONTROL_RESET, 0);

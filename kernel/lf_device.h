@@ -36,6 +36,7 @@ struct lf_bus {
  * @limits: constant after probe
  * @queues: queue 0 takes management commands, the others jobs
  * @schedulers: of the work queues
+ * @submit_wq: the schedulers run here
  * @jobs: jobs not yet freed
  * @job_timeout: how long a job may run, jiffies
  * @reset_lock: serialises resets and submissions to queue 0; see Documentation/driver.md for the
@@ -62,6 +63,7 @@ struct lf_device {
 	struct lf_limits limits;
 	struct lf_queue queues[LF_QUEUES_MAX];
 	struct drm_gpu_scheduler *schedulers[LF_QUEUES_MAX - 1];
+	struct workqueue_struct *submit_wq;
 	atomic_t jobs;
 	unsigned long job_timeout;
 
@@ -106,6 +108,7 @@ struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus,
 int lf_device_start(struct lf_device *lf);
 void lf_device_remove(struct lf_device *lf);
 void lf_device_shutdown(struct lf_device *lf);
+int lf_device_own_workqueue(struct lf_device *lf, struct workqueue_struct *workqueue);
 
 /* lf_hw.c */
 int lf_hw_identify(struct lf_device *lf);

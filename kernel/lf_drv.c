@@ -218,6 +218,25 @@ struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus,
 	return err ? ERR_PTR(err) : lf;
 }
 
+static void destroy_workqueue_action(struct drm_device *drm, void *workqueue)
+{
+	destroy_workqueue(workqueue);
+}
+
+/**
+ * lf_device_own_workqueue() - let a workqueue live as long as the device
+ * @lf: device
+ * @workqueue: result of its allocation, may be NULL
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int lf_device_own_workqueue(struct lf_device *lf, struct workqueue_struct *workqueue)
+{
+	if (!workqueue)
+		return -ENOMEM;
+	return drmm_add_action_or_reset(&lf->drm, destroy_workqueue_action, workqueue);
+}
+
 static int start_queues(struct lf_device *lf)
 {
 	unsigned int i;

@@ -10,7 +10,6 @@
 #include <linux/sched.h>
 
 #include <drm/drm_drv.h>
-#include <drm/drm_managed.h>
 #include <drm/lf_accel.h>
 
 #include "lf_context.h"
@@ -82,11 +81,6 @@ static const struct drm_gem_object_funcs lf_matrix_funcs = {
 	.free = matrix_free,
 };
 
-static void destroy_workqueue_action(struct drm_device *drm, void *workqueue)
-{
-	destroy_workqueue(workqueue);
-}
-
 /**
  * lf_matrix_init() - what deletion needs
  * @lf: device
@@ -99,9 +93,7 @@ int lf_matrix_init(struct lf_device *lf)
 	INIT_LIST_HEAD(&lf->reap);
 	INIT_WORK(&lf->reap_work, reap_work);
 	lf->reap_wq = alloc_ordered_workqueue("lf_accel-reap", 0);
-	if (!lf->reap_wq)
-		return -ENOMEM;
-	return drmm_add_action_or_reset(&lf->drm, destroy_workqueue_action, lf->reap_wq);
+	return lf_device_own_workqueue(lf, lf->reap_wq);
 }
 
 /**

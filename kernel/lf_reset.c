@@ -74,11 +74,6 @@ static void event_work(struct work_struct *work)
 	drm_dev_exit(index);
 }
 
-static void destroy_workqueue_action(struct drm_device *drm, void *workqueue)
-{
-	destroy_workqueue(workqueue);
-}
-
 /**
  * lf_reset_init() - what recovery needs
  * @lf: device
@@ -93,9 +88,7 @@ int lf_reset_init(struct lf_device *lf)
 		return err;
 	INIT_WORK(&lf->event_work, event_work);
 	lf->reset_wq = alloc_ordered_workqueue("lf_accel-reset", 0);
-	if (!lf->reset_wq)
-		return -ENOMEM;
-	return drmm_add_action_or_reset(&lf->drm, destroy_workqueue_action, lf->reset_wq);
+	return lf_device_own_workqueue(lf, lf->reset_wq);
 }
 
 /**

@@ -256,7 +256,7 @@ static void sched_fini_action(struct drm_device *drm, void *sched)
  */
 int lf_sched_init(struct lf_device *lf)
 {
-	const struct drm_sched_init_args template = {
+	struct drm_sched_init_args template = {
 		.ops = &lf_sched_ops,
 		.timeout_wq = lf->reset_wq,
 		.num_rqs = DRM_SCHED_PRIORITY_COUNT,
@@ -266,6 +266,13 @@ int lf_sched_init(struct lf_device *lf)
 	};
 	unsigned int i;
 	int err;
+
+	/* Bound to the submitting processor: waking another one costs more than starting a job. */
+	lf->submit_wq = alloc_workqueue("lf_accel-submit", WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+	err = lf_device_own_workqueue(lf, lf->submit_wq);
+	if (err)
+		return err;
+	template.submit_wq = lf->submit_wq;
 
 	for (i = 1; i < lf->limits.queues; i++) {
 		struct lf_queue *queue = &lf->queues[i];

@@ -297,31 +297,47 @@ fail:
 	return ret;
 }
 
+/*
+ * The adapted layers as PEFT names them: by the last parts of their paths. "output.dense" alone would name attention's output
+ * layer too; then whole paths do it. Returns how many names there are.
+ */
+static size_t name_targets(const struct lora *lora, char (*paths)[LF_LINEAR_PATH_BYTES],
+			   const char **names)
+{
+	uint32_t targets = lora->options.targets;
+	size_t count = 0;
+
+	if (targets & 1u << LF_TARGET_OUTPUT && !(targets & 1u << LF_TARGET_ATTENTION_OUTPUT)) {
+		for (; count < lora->site_count; count++)
+			names[count] = paths[count];
+		return count;
+	}
+	for (enum lf_target target = 0; target < LF_TARGETS; target++)
+		if (targets & (1u << target))
+			names[count++] = lf_target_name(target);
+	return count;
+}
+
 int lf_lora_write(const struct lf_method *method, const char *directory, const char *base_model,
 		  struct lf_error *error)
 {
 	const struct lora *lora = lora_of(method);
-	const char *targets[LF_TARGETS];
 	struct lf_adapter_description description = { .base_model = base_model,
-						      .target_modules = targets,
-						      .rank = lora->options.rank,
-						      .alpha = (float)lora->options.alpha,
 						      .dtype = LF_DTYPE_F16 };
 	struct lf_adapter_layer *layers;
 	char(*paths)[LF_LINEAR_PATH_BYTES];
+	const char **names;
 	int ret;
 
 	if (method->ops != &method_ops)
 		return lf_error_set(error, -EINVAL, "%s is not a LoRA", method->ops->name);
 	layers = calloc(lora->site_count, sizeof(*layers));
 	paths = calloc(lora->site_count, sizeof(*paths));
-	if (!layers || !paths) {
+	names = calloc(lora->site_count + LF_TARGETS, sizeof(*names));
+	if (!layers || !paths || !names) {
 		ret = lf_error_set(error, -ENOMEM, "lora: no memory");
 		goto out;
 	}
-	for (enum lf_target target = 0; target < LF_TARGETS; target++)
-		if (lora->options.targets & (1u << target))
-			targets[description.target_count++] = lf_target_name(target);
 	for (uint32_t at = 0; at < lora->site_count; at++) {
 		const struct lora_site *site = &lora->sites[at];
 
@@ -336,9 +352,14 @@ int lf_lora_write(const struct lf_method *method, const char *directory, const c
 			.b = method->groups[MATRICES_B].values + site->b,
 		};
 	}
+	description.target_modules = names;
+	description.target_count = name_targets(lora, paths, names);
+	description.rank = lora->options.rank;
+	description.alpha = (float)lora->options.alpha;
 	ret = lf_adapter_write(directory, &description, layers, lora->site_count, error);
 out:
 	free(layers);
 	free(paths);
+	free(names);
 	return ret;
 }

@@ -176,8 +176,7 @@ void lf_adapter_config_free(struct lf_adapter_config *config)
 	config->root = NULL;
 }
 
-/* PEFT's rule: the whole path, or its last parts. */
-static bool names_layer(const char *name, const char *layer)
+bool lf_adapter_names_layer(const char *name, const char *layer)
 {
 	size_t name_bytes = strlen(name), layer_bytes = strlen(layer);
 
@@ -194,7 +193,7 @@ static const char *pattern_key(const json_t *pattern, const char *layer)
 
 	json_object_foreach((json_t *)pattern, name, value)
 	{
-		if (names_layer(name, layer))
+		if (lf_adapter_names_layer(name, layer))
 			return name;
 	}
 	return NULL;
@@ -232,7 +231,7 @@ bool lf_adapter_config_targets(const struct lf_adapter_config *config, const cha
 		return false;
 	json_array_foreach((json_t *)targets, i, target)
 	{
-		if (names_layer(json_string_value(target), layer))
+		if (lf_adapter_names_layer(json_string_value(target), layer))
 			return true;
 	}
 	return false;

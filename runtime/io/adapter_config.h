@@ -28,6 +28,9 @@ void lf_adapter_config_free(struct lf_adapter_config *config);
 int lf_adapter_config_layer(const struct lf_adapter_config *config, const char *layer,
 			    uint32_t *rank, float *scale, const char *path, struct lf_error *error);
 
+/* PEFT's rule of names: is this the whole path of the layer, or its last parts? */
+bool lf_adapter_names_layer(const char *name, const char *layer);
+
 /* True when target_modules lists a layer, so that the adapter must have it. */
 bool lf_adapter_config_targets(const struct lf_adapter_config *config, const char *layer);
 

@@ -17,11 +17,8 @@
 
 static bool is_target(const struct lf_adapter_description *description, const char *layer)
 {
-	const char *dot = strrchr(layer, '.');
-	const char *module = dot ? dot + 1 : layer;
-
 	for (size_t i = 0; i < description->target_count; i++) {
-		if (strcmp(description->target_modules[i], module) == 0)
+		if (lf_adapter_names_layer(description->target_modules[i], layer))
 			return true;
 	}
 	return false;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/nn/encoder.h"
 #include "tests/unit/tiny_fixture.h"
 
 /*
@@ -63,21 +62,13 @@ static const char *tensor(const struct fusion_case *one, const char *name)
 	return text;
 }
 
-/* Compares a region that the lanes hold one behind the other. */
 static void expect_region(const struct tiny *tiny, const char *name, enum lf_region region,
 			  uint32_t width)
 {
-	size_t tokens = tiny->batch.start[tiny->batch.sequences], at = 0;
+	size_t tokens = tiny->batch.start[tiny->batch.sequences];
 	float *values = malloc(tokens * width * sizeof(*values));
 
-	for (uint32_t number = 0; number < LF_ENCODER_LANES; number++) {
-		const struct lf_lane *lane = &tiny->encoder->lanes[number];
-
-		memcpy(values + at, lf_lane_data(lane, region, 0),
-		       lane->tokens * width * sizeof(*values));
-		at += lane->tokens * width;
-	}
-	ck_assert_uint_eq(at, tokens * width);
+	tiny_region(tiny, region, width, values);
 	tiny_expect(tiny, name, values, tokens * width, TOLERANCE);
 	free(values);
 }

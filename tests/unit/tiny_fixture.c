@@ -145,6 +145,20 @@ double tiny_along(struct tiny *tiny, struct lf_method *method, const float *dire
 	return sum;
 }
 
+void tiny_region(const struct tiny *tiny, enum lf_region region, uint32_t width, float *values)
+{
+	size_t at = 0;
+
+	for (uint32_t number = 0; number < LF_ENCODER_LANES; number++) {
+		const struct lf_lane *lane = &tiny->encoder->lanes[number];
+
+		memcpy(values + at, lf_lane_data(lane, region, 0),
+		       lane->tokens * width * sizeof(*values));
+		at += lane->tokens * width;
+	}
+	ck_assert_uint_eq(at, tiny->batch.start[tiny->batch.sequences] * width);
+}
+
 float *tiny_expected(const struct tiny *tiny, const char *name, size_t count)
 {
 	const struct lf_safetensor *tensor;

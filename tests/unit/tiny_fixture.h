@@ -13,6 +13,7 @@
 #include <lf/method.h>
 #include <lf/safetensors.h>
 
+#include "runtime/nn/encoder.h"
 #include "tests/unit/device_fixture.h"
 
 #define TINY_FOLDER "tests/golden/gradients"
@@ -76,6 +77,9 @@ double tiny_step(struct tiny *tiny, struct lf_method *method, float *embeddings)
 
 /** tiny_along() - the task's embeddings times @direction [TINY_EXAMPLES][TINY_HIDDEN], summed up in double */
 double tiny_along(struct tiny *tiny, struct lf_method *method, const float *direction);
+
+/** tiny_region() - block 0 of a region of the last pass, [tokens][width], the lanes one behind the other */
+void tiny_region(const struct tiny *tiny, enum lf_region region, uint32_t width, float *values);
 
 /** tiny_expected() - tensor KIND.NAME, [count]; free() it */
 float *tiny_expected(const struct tiny *tiny, const char *name, size_t count);

@@ -76,8 +76,9 @@ format:					## bring C files into the style that lint asks for
 	scripts/lint.sh $(BUILD) reformat
 
 docs:					## HTML and man pages, in build/docs
-	scripts/setup.sh kernel docs
-	PATH=/usr/bin:$$PATH scripts/docs/build.sh $(BUILD)/docs
+	scripts/setup.sh build kernel docs
+	+$(Q)$(SUBMAKE) $(LFCTL_PAGE)
+	PATH=/usr/bin:$$PATH scripts/docs/build.sh $(BUILD)/docs $(LFCTL_PAGE)
 
 setup:					## install what the rest needs
 	scripts/setup.sh

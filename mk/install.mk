@@ -35,11 +35,21 @@ $(BUILD)/lib/pkgconfig/liblf.pc: | $(BUILD)/lib/pkgconfig
 $(BUILD)/lib/pkgconfig:
 	@mkdir -p $@
 
-MAN_SOURCES := $(wildcard Documentation/man/*.[1-8] tools/lfctl/*.[1-8])
-UDEV_RULES := $(wildcard kernel/*.rules tools/lfctl/*.rules)
-COMPLETIONS := $(wildcard tools/lfctl/*.bash tools/lfctl/completion/*)
+MAN_SOURCES := $(wildcard Documentation/man/*.[1-8])
+UDEV_RULES := $(wildcard kernel/*.rules)
 
-install: $(LIBRARY) $(LIBRARY_SHARED) $(LFCTL) $(BUILD)/lib/pkgconfig/liblf.pc	## DESTDIR= prefix=
+# lfctl knows its own options, so it writes its page and its completion.
+LFCTL_PAGE := $(if $(LFCTL),$(BUILD)/man/lfctl.1)
+LFCTL_COMPLETION := $(if $(LFCTL),$(BUILD)/completion/lfctl)
+$(BUILD)/man/lfctl.1: OPTION := --manual
+$(BUILD)/completion/lfctl: OPTION := --completion
+$(LFCTL_PAGE) $(LFCTL_COMPLETION): $(LFCTL)
+	@mkdir -p $(@D)
+	$(Q)$(LFCTL) $(OPTION) >$@
+
+INSTALLED := $(LIBRARY) $(LIBRARY_SHARED) $(LFCTL) $(LFCTL_PAGE) $(LFCTL_COMPLETION)
+
+install: $(INSTALLED) $(BUILD)/lib/pkgconfig/liblf.pc	## DESTDIR= prefix=
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/lf \
 		$(DESTDIR)$(includedir)/drm
 	$(INSTALL) -m 755 $(LFCTL) $(DESTDIR)$(bindir)/
@@ -50,11 +60,10 @@ install: $(LIBRARY) $(LIBRARY_SHARED) $(LFCTL) $(BUILD)/lib/pkgconfig/liblf.pc	#
 	$(INSTALL) -m 644 $(BUILD)/lib/pkgconfig/liblf.pc $(DESTDIR)$(libdir)/pkgconfig/
 	$(INSTALL) -m 644 $(wildcard runtime/include/lf/*.h uapi/lf/*.h) $(DESTDIR)$(includedir)/lf/
 	$(INSTALL) -m 644 $(wildcard uapi/drm/*.h) $(DESTDIR)$(includedir)/drm/
-	$(foreach page,$(MAN_SOURCES),$(INSTALL) -Dm 644 $(page) \
+	$(foreach page,$(MAN_SOURCES) $(LFCTL_PAGE),$(INSTALL) -Dm 644 $(page) \
 		$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page));)
 	$(foreach rules,$(UDEV_RULES),$(INSTALL) -Dm 644 $(rules) $(DESTDIR)$(udevdir)/$(notdir $(rules));)
-	$(foreach file,$(COMPLETIONS),$(INSTALL) -Dm 644 $(file) \
-		$(DESTDIR)$(completiondir)/$(notdir $(basename $(file)));)
+	$(foreach file,$(LFCTL_COMPLETION),$(INSTALL) -Dm 644 $(file) $(DESTDIR)$(completiondir)/$(notdir $(file));)
 
 # The driver, for a running kernel of one's own: its headers' install rules know where.
 install-module: $(MODULE)

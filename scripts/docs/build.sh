@@ -4,12 +4,13 @@
 # Turn README.md, Documentation/ and the kernel-doc comments of the public headers into HTML, and
 # those comments into man pages of section 3.
 #
-#   scripts/docs/build.sh OUTPUT-FOLDER
+#   scripts/docs/build.sh OUTPUT-FOLDER [MAN-PAGE...]
 set -eu
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$1"
 output=$(cd "$1" && pwd)
+shift
 cd "$repository"
 kernel_doc=$(find /usr/src/linux-headers-6.12.*-common/scripts/kernel-doc 2>/dev/null | sort -V | tail -1)
 [ -n "$kernel_doc" ] || { echo 'docs: no scripts/kernel-doc: run make setup' >&2; exit 1; }
@@ -17,7 +18,8 @@ kernel_doc=$(find /usr/src/linux-headers-6.12.*-common/scripts/kernel-doc 2>/dev
 source=$output/source
 rm -rf "$source" "$output/man" && mkdir -p "$source/api" "$output/man/man3"
 if [ -d Documentation ]; then cp -R Documentation/. "$source/"; fi
-if [ -e README.md ]; then cp README.md "$source/README.md"; fi
+# The tree has the pages in a folder of their own, the HTML has not.
+if [ -e README.md ]; then sed 's#](Documentation/#](#g' README.md >"$source/README.md"; fi
 
 for header in uapi/*/*.h runtime/include/lf/*.h qemu-device/model/xbar.h; do
 	[ -e "$header" ] || continue
@@ -49,7 +51,7 @@ if [ ! -e "$source/index.md" ] && [ ! -e "$source/index.rst" ]; then
 fi
 
 sphinx-build -q -b html -c scripts/docs "$source" "$output/html"
-for page in Documentation/man/*.[1-8]; do
+for page in Documentation/man/*.[1-8] "$@"; do
 	[ -e "$page" ] || continue
 	section=$output/man/man${page##*.}
 	mkdir -p "$section" && cp "$page" "$section/"

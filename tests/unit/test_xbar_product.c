@@ -339,6 +339,51 @@ START_TEST(threads_do_not_change_bits)
 }
 END_TEST
 
+/* More quantised inputs than the workspace takes at once: the batch is cut into runs, vector by vector the same. */
+START_TEST(long_batches_are_cut)
+{
+	enum { ROWS = 4096, COLS = 512, COUNT = 40, TILES = ROWS / 4 };
+	uint64_t state = rig_seed();
+	int8_t *weights = random_int8(&state, ROWS * COLS, 0);
+	float *input = random_floats(&state, COUNT * COLS);
+	float *scale = random_floats(&state, TILES * COLS);
+	float *output = malloc(COUNT * ROWS * sizeof(float));
+	float *single = malloc(ROWS * sizeof(float));
+	struct buffer buffers[] = { { input, COUNT * COLS * 4 },
+				    { scale, TILES * COLS * 4 },
+				    { output, COUNT * ROWS * 4 },
+				    { single, ROWS * 4 } };
+	struct lf_command command = {
+		.opcode = LF_OP_MVM,
+		.flags = LF_MVM_TRANSPOSE | LF_MVM_TILE_SCALE,
+		.count = COUNT,
+		.input = { .space = LF_SPACE_BUFFER, .stride = COLS * 4 },
+		.scale = { .space = LF_SPACE_BUFFER, .buffer = 1 },
+		.output = { .space = LF_SPACE_BUFFER, .buffer = 2, .stride = ROWS * 4 },
+	};
+	struct rig rig;
+
+	rig_open(&rig, "isaac", "tiles=32768,tile_rows=4,adc_bits=3");
+	rig.threads = 4;
+	command.matrix = rig_matrix(&rig, ROWS, COLS, weights);
+	ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 4), LF_STATUS_OK);
+	ck_assert_uint_gt(rig.completion.clips, 0);
+	command.count = 1;
+	command.output.buffer = 3;
+	for (int v = 0; v < COUNT; v += 13) {
+		command.input.offset = (uint64_t)v * COLS * 4;
+		ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 4), LF_STATUS_OK);
+		ck_assert_mem_eq(single, output + v * ROWS, ROWS * 4);
+	}
+	rig_close(&rig);
+	free(weights);
+	free(input);
+	free(scale);
+	free(output);
+	free(single);
+}
+END_TEST
+
 /* isaac as published loses nothing on weights like trained ones; six bits do. */
 START_TEST(published_converters_are_lossless)
 {
@@ -448,6 +493,7 @@ int main(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, random_products_equal_the_reference, 0, 120);
 	tcase_add_loop_test(tests, threads_do_not_change_bits, 0, 3);
+	tcase_add_test(tests, long_batches_are_cut);
 	tcase_add_test(tests, published_converters_are_lossless);
 	tcase_add_test(tests, lossless_up_to_the_last_level);
 	suite_add_tcase(suite, tests);

@@ -12,5 +12,5 @@ html_theme_options = {"description": "Adapting networks on ReRAM crossbars witho
 html_show_sourcelink = False
 myst_heading_anchors = 3
 # Links to files of the tree are for readers of the tree; the pages have no such targets.
-suppress_warnings = ["myst.ref", "myst.xref_missing", "myst.header", "toc.not_readable"]
+suppress_warnings = ["ref.myst", "myst.ref", "myst.header", "toc.not_readable"]
 primary_domain = "c"

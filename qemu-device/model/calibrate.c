@@ -79,6 +79,7 @@ uint16_t xbar_execute_calibrate(struct xbar_job *job, const struct step *step, s
 	}
 	/* Parameters whose range no step can widen far enough: the widest is what there is. */
 	matrix->entry.adc_step = step_found;
+	matrix->generation++;
 	xbar_directory_update(xbar, matrix, matrix->state);
 	*result = step_found;
 	return LF_STATUS_OK;

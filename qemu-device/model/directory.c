@@ -270,7 +270,6 @@ void xbar_directory_update(struct xbar *xbar, struct matrix *matrix, uint8_t sta
 	matrix->state = state;
 	xbar_nv_record_write(&xbar->nv, entry_offset(xbar, matrix->index), state, &matrix->entry,
 			     sizeof(matrix->entry), true);
-	matrix->generation++;
 	xbar->directory_generation++;
 }
 

@@ -117,7 +117,7 @@ uint64_t device_alloc(Device *device, uint64_t bytes)
 void queue_open(Device *device, uint32_t index, uint32_t entries)
 {
     Queue *queue = &device->queues[index];
-    uint32_t window = LF_REG_QUEUE + LF_QUEUE_STRIDE * index;
+    uint32_t window = WINDOW(index, 0);
 
     queue->entries = entries;
     queue->submissions = device_alloc(device,
@@ -138,8 +138,7 @@ void queue_open(Device *device, uint32_t index, uint32_t entries)
 
 uint32_t queue_state(Device *device, uint32_t index)
 {
-    return device_read(device,
-                       LF_REG_QUEUE + LF_QUEUE_STRIDE * index + LF_QUEUE_STATE);
+    return device_read(device, WINDOW(index, LF_QUEUE_STATE));
 }
 
 bool queue_has_record(Device *device, uint32_t index)
@@ -176,7 +175,7 @@ struct lf_completion queue_take(Device *device, uint32_t index)
     if (queue->head == 0) {
         queue->phase ^= 1;
     }
-    device_write(device, LF_REG_DOORBELL + 8 * index + 4, queue->head);
+    device_write(device, DOORBELL(index) + 4, queue->head);
     return completion;
 }
 
@@ -314,8 +313,7 @@ void job_place(Device *device, uint32_t index, Job *job)
 
 void job_ring(Device *device, uint32_t index)
 {
-    device_write(device, LF_REG_DOORBELL + 8 * index,
-                 device->queues[index].tail);
+    device_write(device, DOORBELL(index), device->queues[index].tail);
 }
 
 struct lf_completion job_run(Device *device, uint32_t index, Job *job)
@@ -329,6 +327,21 @@ struct lf_completion job_run(Device *device, uint32_t index, Job *job)
     g_assert_cmpuint(completion.submission_head, ==,
                      device->queues[index].tail);
     return completion;
+}
+
+Job job_nothing(void)
+{
+    Job job = {};
+
+    job_add(&job, LF_OP_BARRIER);
+    return job;
+}
+
+void queue_expect_works(Device *device, uint32_t index)
+{
+    Job job = job_nothing();
+
+    g_assert_cmpuint(job_run(device, index, &job).status, ==, LF_STATUS_OK);
 }
 
 uint32_t matrix_create(Device *device, uint32_t rows, uint32_t cols)

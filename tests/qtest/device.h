@@ -17,6 +17,10 @@
 #define TEST_JOB_BUFFERS 8
 #define TEST_TIMEOUT_S 30
 
+/* Registers of a queue. */
+#define WINDOW(index, reg) (LF_REG_QUEUE + LF_QUEUE_STRIDE * (index) + (reg))
+#define DOORBELL(index) (LF_REG_DOORBELL + 8 * (index))
+
 typedef struct Queue {
     uint32_t entries;
     uint64_t submissions;
@@ -83,6 +87,8 @@ bool queue_has_record(Device *device, uint32_t index);
 void queue_wait(Device *device, uint32_t index);
 /* Wait for it, take it, and tell the device. */
 struct lf_completion queue_take(Device *device, uint32_t index);
+/* Run a job that does nothing. */
+void queue_expect_works(Device *device, uint32_t index);
 
 Buffer *buffer_new(Device *device, uint64_t bytes);
 void buffer_free(Buffer *buffer);
@@ -96,6 +102,8 @@ struct lf_command *job_add(Job *job, uint16_t opcode);
 struct lf_operand job_buffer(Job *job, const Buffer *buffer, uint64_t offset,
                              uint32_t stride);
 struct lf_operand job_scratch(uint64_t offset, uint32_t stride);
+/* The smallest job there is. */
+Job job_nothing(void);
 /* Put a job on the ring without telling the device. */
 void job_place(Device *device, uint32_t queue, Job *job);
 void job_ring(Device *device, uint32_t queue);

@@ -78,14 +78,6 @@ static void test_restart(const void *options)
     g_rmdir(folder);
 }
 
-static Job nothing(void)
-{
-    Job job = {};
-
-    job_add(&job, LF_OP_BARRIER);
-    return job;
-}
-
 /* The machine of @from, from here on in another process. */
 static Device *move(Device *from, const char *memory, const char *options,
                     const char *file)
@@ -132,8 +124,8 @@ static void test_save(void)
     float after[COLS];
     struct lf_telemetry_block telemetry;
     struct lf_telemetry_block moved;
-    Job hanging = nothing();
-    Job waiting = nothing();
+    Job hanging = job_nothing();
+    Job waiting = job_nothing();
     uint32_t matrix;
     Device *device = device_start(memory, options);
 
@@ -167,7 +159,7 @@ static void test_save(void)
     g_usleep(50000);
     g_assert_false(queue_has_record(device, 1));
     g_assert_false(queue_has_record(device, 0));
-    device_write(device, LF_REG_QUEUE + LF_QUEUE_STRIDE + LF_QUEUE_CONTROL, 0);
+    device_write(device, WINDOW(1, LF_QUEUE_CONTROL), 0);
     g_assert_cmpuint(queue_take(device, 0).status, ==, LF_STATUS_OK);
     device_stop(device);
     g_unlink(file);

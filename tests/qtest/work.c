@@ -397,7 +397,6 @@ static void test_barrier(void)
     Job hanging = {};
     Job free = {};
     Job waiting = {};
-    uint32_t window = LF_REG_QUEUE + LF_QUEUE_STRIDE;
 
     job_add(&hanging, LF_OP_BARRIER);
     device_write(device, LF_REG_INJECT, LF_INJECT_HANG_JOB);
@@ -414,7 +413,7 @@ static void test_barrier(void)
     g_usleep(100000);
     g_assert_false(queue_has_record(device, 2));
 
-    device_write(device, window + LF_QUEUE_CONTROL, 0);
+    device_write(device, WINDOW(1, LF_QUEUE_CONTROL), 0);
     g_assert_cmpuint(queue_take(device, 2).status, ==, LF_STATUS_OK);
     device_stop(device);
 }

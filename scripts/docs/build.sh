@@ -21,6 +21,19 @@ if [ -d Documentation ]; then cp -R Documentation/. "$source/"; fi
 # The tree has the pages in a folder of their own, the HTML has not.
 if [ -e README.md ]; then sed 's#](Documentation/#](#g' README.md >"$source/README.md"; fi
 
+# plain_prose: kernel-doc passes a comment's text on as reStructuredText, which takes |x| for a name and
+# folds lines. Prose of DOC sections keeps its lines; a function's name may touch its arguments.
+plain_prose() {
+	awk '/^\.\. _.*:$/ { section = 1; print; next }
+	     /^\.\. c:/ { section = 0 }
+	     /::$/ { code = 1; print; next }
+	     code && /^  ?[^ ]/ { code = 0 }
+	     code { print; next }
+	     { gsub(/\|/, "\\|"); gsub(/\*\*\(/, "**\\ (") }
+	     section && NF && !/^\*\*[^*]*\*\*$/ { print "| " $0; next }
+	     { print }'
+}
+
 for header in uapi/*/*.h runtime/include/lf/*.h qemu-device/model/xbar.h; do
 	[ -e "$header" ] || continue
 	page=$source/api/$(echo "$header" | tr / - | sed 's/\.h$//').rst
@@ -29,7 +42,7 @@ for header in uapi/*/*.h runtime/include/lf/*.h qemu-device/model/xbar.h; do
 		echo "$title"
 		echo "$title" | sed 's/./=/g'
 		echo
-		"$kernel_doc" -rst "$header"
+		"$kernel_doc" -rst "$header" 2>/dev/null | plain_prose
 	} >"$page"
 	"$kernel_doc" -man "$header" 2>/dev/null | (cd "$output/man/man3" &&
 		awk -F '"' '/^\.TH / {
@@ -40,6 +53,14 @@ for header in uapi/*/*.h runtime/include/lf/*.h qemu-device/model/xbar.h; do
 				next
 			}
 			file { print > file }') || true
+done
+
+# Descriptions of the ABI keep the format that the kernel's tools read.
+for file in Documentation/ABI/*; do
+	[ -e "$file" ] || continue
+	name=$(basename "$file")
+	rm "$source/ABI/$name"
+	{ printf '# %s\n\n```none\n' "$name"; cat "$file"; printf '```\n'; } >"$source/ABI/$name.md"
 done
 
 if [ ! -e "$source/index.md" ] && [ ! -e "$source/index.rst" ]; then

@@ -12,6 +12,9 @@
 #include "runtime/nn/deployment.h"
 #include "runtime/nn/encoder.h"
 
+/* Room for the layer in the name of a stack, beside the model's name, ".p", eight digits, "." and a letter. */
+#define STACK_LAYER_BYTES (LF_NAME_BYTES - LF_ENCODER_NAME_BYTES - 12)
+
 /* The modules as read, and what they have in common. */
 struct module_set {
 	struct lf_adapter **adapters;
@@ -147,9 +150,10 @@ static void stack_name(const char *name, uint32_t checksum, uint32_t index, char
 {
 	char layer[LF_NAME_BYTES];
 
+	/* Of a name that is too long the end of the layer is cut off, which tells nothing apart. */
 	lf_linear_matrix_name("", index, layer);
 	snprintf(matrix, LF_NAME_BYTES, "%.*s.p%08x%.*s.%c", LF_ENCODER_NAME_BYTES - 1, name,
-		 checksum, 33, layer, stack);
+		 checksum, STACK_LAYER_BYTES, layer, stack);
 }
 
 /* [N r][inputs]: the modules' A one below the other. */

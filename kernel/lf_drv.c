@@ -26,9 +26,9 @@
 #include "lf_submit.h"
 #include "lf_telemetry.h"
 
-static unsigned int job_timeout_ms = 10000;
+static unsigned int job_timeout_ms = 30000;
 module_param(job_timeout_ms, uint, 0444);
-MODULE_PARM_DESC(job_timeout_ms, "How long a job may run before it is ended, ms (default 10000)");
+MODULE_PARM_DESC(job_timeout_ms, "How long a job may run before it is ended, ms (default 30000)");
 
 static int lf_query_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {

@@ -5,6 +5,7 @@
 #ifndef LF_VALIDATE_H
 #define LF_VALIDATE_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 #include <lf/lf_hw.h>
@@ -12,14 +13,14 @@
 #include "lf_limits.h"
 
 /* What a job does with a buffer. */
-#define LF_USE_READ	  (1u << 0)
-#define LF_USE_WRITE	  (1u << 1)
+#define LF_USE_READ	  BIT(0)
+#define LF_USE_WRITE	  BIT(1)
 
 /* What a job does with a matrix. */
-#define LF_USE_MULTIPLY	  (1u << 0)
-#define LF_USE_PROGRAM	  (1u << 1)
-#define LF_USE_CALIBRATE  (1u << 2)
-#define LF_USE_READ_CELLS (1u << 3)
+#define LF_USE_MULTIPLY	  BIT(0)
+#define LF_USE_PROGRAM	  BIT(1)
+#define LF_USE_CALIBRATE  BIT(2)
+#define LF_USE_READ_CELLS BIT(3)
 
 /**
  * struct lf_matrix_shape - what checking needs to know of a matrix

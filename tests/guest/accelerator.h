@@ -17,7 +17,7 @@
 #define GUEST_OTHER   1001u
 #define GUEST_RENDER  105u
 
-#define GUEST_WAIT_MS 30000
+#define GUEST_WAIT_MS 70000
 
 /** struct guest_buffer - a buffer, mapped */
 struct guest_buffer {

@@ -3,6 +3,8 @@
  * Buffers: sizes, contents, mappings, PRIME, accounting.
  */
 #include <fcntl.h>
+#include <linux/udmabuf.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -115,6 +117,45 @@ static void prime_shares_memory(void)
 	CHECK_EQUAL(theirs[5], 0x12345678);
 }
 
+/* Memory of another driver, as a source and a destination. */
+static void foreign_memory_multiplies(void)
+{
+	enum { ROWS = 20, COLS = 30, BYTES = 3 * 4096, OUTPUT = 2 * 4096 };
+	int fd = guest_open(), source = open("/dev/udmabuf", O_RDWR), memory, exported;
+	struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC, .size = BYTES };
+	int8_t weights[ROWS * COLS];
+	float expected[COLS], *x;
+	struct guest_job job;
+	uint32_t handle;
+
+	if (source < 0)
+		ktap_skip("no udmabuf");
+	memory = memfd_create("foreign", MFD_ALLOW_SEALING);
+	CHECK(memory >= 0);
+	CHECK_OK(ftruncate(memory, BYTES));
+	CHECK_OK(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK));
+	create.memfd = (uint32_t)memory;
+	exported = ioctl(source, UDMABUF_CREATE, &create);
+	CHECK(exported >= 0);
+	x = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	CHECK(x != MAP_FAILED);
+	for (int i = 0; i < ROWS; i++)
+		x[i] = (float)(i * i);
+
+	CHECK_OK(drmPrimeFDToHandle(fd, exported, &handle));
+	job = guest_multiply_job(handle, guest_matrix(fd, ROWS, COLS, 1, weights), ROWS, COLS,
+				 OUTPUT);
+	CHECK_EQUAL(guest_job_run(fd, &job), 1);
+	guest_forward(x, weights, ROWS, COLS, expected);
+	CHECK_EQUAL(memcmp((char *)x + OUTPUT, expected, sizeof(expected)), 0);
+	/* The kernel does not write records into what is not its own. */
+	job.submit.record_buffer = 1;
+	job.submit.record_offset = 4096;
+	CHECK_EQUAL(guest_job_run(fd, &job), -EINVAL);
+	CHECK_OK(drmCloseBufferHandle(fd, handle));
+	close(exported);
+}
+
 static void over_the_limit(void *argument)
 {
 	const struct rlimit limit = { 64 << 10, 64 << 10 };
@@ -163,7 +204,8 @@ int main(void)
 		KTAP_TEST(is_zeroed_and_page_sized),   KTAP_TEST(bad_sizes_are_refused),
 		KTAP_TEST(info_tells_size_and_offset), KTAP_TEST(mapping_outlives_handle_and_file),
 		KTAP_TEST(foreign_offsets_do_not_map), KTAP_TEST(prime_shares_memory),
-		KTAP_TEST(pinned_memory_is_limited),   KTAP_TEST(many_can_be_made),
+		KTAP_TEST(foreign_memory_multiplies),  KTAP_TEST(pinned_memory_is_limited),
+		KTAP_TEST(many_can_be_made),
 	};
 
 	return ktap_run(tests, KTAP_COUNT(tests), 60);

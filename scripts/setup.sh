@@ -16,9 +16,9 @@ build='make gcc clang binutils libc6-dev pkg-config libdrm-dev libnl-3-dev libnl
 kernel='linux-headers-6.12-amd64 linux-image-6.12-amd64'
 qemu='dpkg-dev patch meson ninja-build libglib2.0-dev libpixman-1-dev zlib1g-dev libattr1-dev
 	libcap-ng-dev libfdt-dev ccache'
-vm='seabios qemu-system-data busybox-static cpio kmod python3'
+vm='seabios qemu-system-data busybox-static cpio kmod xz-utils python3'
 data='apt python3 python3-pip python3-venv ca-certificates'
-test='python3'
+test='python3 libclang-rt-dev'
 lint='clang-format clang-tidy cppcheck sparse shellcheck pyflakes3 git'
 # shellcheck disable=SC2034
 golden='python3-torch python3-numpy'

@@ -112,11 +112,16 @@ static int read_modules(struct module_set *set, const struct lf_bert_config *con
 			const struct lf_pool_modules *modules, struct lf_error *error)
 {
 	uint32_t linears = lf_bert_linears(config);
-	char(*paths)[LF_LINEAR_PATH_BYTES] = calloc(linears, sizeof(*paths));
-	struct lf_adapter_slot *slots = calloc(linears, sizeof(*slots));
+	char(*paths)[LF_LINEAR_PATH_BYTES];
+	struct lf_adapter_slot *slots;
 	int ret = 0;
 
 	*set = (struct module_set){ 0 };
+	if (!modules->count || modules->count > LF_POOL_MODULES)
+		return lf_error_set(error, -EINVAL, "pool of %u modules: 1 to %u", modules->count,
+				    LF_POOL_MODULES);
+	paths = calloc(linears, sizeof(*paths));
+	slots = calloc(linears, sizeof(*slots));
 	set->adapters = calloc(modules->count, sizeof(*set->adapters));
 	if (!paths || !slots || !set->adapters)
 		ret = lf_error_set(error, -ENOMEM, "no memory for %u modules", modules->count);

@@ -46,7 +46,7 @@ void lf_deployment_release(struct lf_deployment *deployment)
 
 static int check_free(struct lf_device *device, const char *name, struct lf_error *error)
 {
-	struct lf_matrix *matrix;
+	struct lf_matrix *matrix = NULL;
 	int ret = lf_matrix_open(device, name, &matrix, error);
 
 	if (ret == -ENOENT)

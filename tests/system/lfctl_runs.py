@@ -150,6 +150,23 @@ def test_outputs_that_cannot_be_written_are_refused_before_the_work():
                       says="cannot be made there")
 
 
+def test_a_file_that_fails_in_the_end_leaves_no_other():
+    with fixture.bench(deployed=True) as bench:
+        # Longer than a file's name may be once a temporary one is made of it.
+        bench.refused(bench.train, "--predictions", bench.out / "predictions", "--adapter",
+                      bench.out / ("x" * 250), says="File name too long")
+
+
+def test_a_write_budget_that_runs_out_leaves_no_matrix():
+    with fixture.bench() as bench:
+        bench.device += ",default_quota=30000"
+        run = bench.deploy(status=fixture.FAILED)
+        assert "model/layer.0" in run.errors, run
+        matrices, written, *_, used = bench.state()
+        ktap.equal((matrices, used), ([], 0))
+        ktap.equal(0 < written <= 30000, True)
+
+
 def test_predictions_go_to_a_pipe_too():
     with fixture.bench(deployed=True) as bench:
         reader, writer = os.pipe()

@@ -104,8 +104,9 @@ void inproc_memory_close(struct inproc_memory *memory, const char *path, bool di
 		munmap(memory->data, memory->bytes);
 	if (discard && memory->created)
 		unlink(path);
-	else if (discard && memory->filled && ftruncate(memory->fd, 0))
-		discard = false; /* an empty file stays as one of zeros, which means the same */
+	else if (discard && memory->filled)
+		/* Should that fail, the file stays as one of zeros, which means the same. */
+		(void)!ftruncate(memory->fd, 0);
 	if (memory->fd >= 0)
 		close(memory->fd);
 	*memory = (struct inproc_memory){ .fd = -1 };

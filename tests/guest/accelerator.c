@@ -302,9 +302,11 @@ float guest_quantise(const float *x, uint32_t count, int8_t *q)
 
 void guest_forward(const float *x, const int8_t *weights, uint32_t rows, uint32_t cols, float *y)
 {
-	int8_t q[rows];
-	float scale = guest_quantise(x, rows, q);
+	int8_t *q = malloc(rows);
+	float scale;
 
+	CHECK(q);
+	scale = guest_quantise(x, rows, q);
 	for (uint32_t column = 0; column < cols; column++) {
 		int32_t sum = 0;
 
@@ -312,6 +314,7 @@ void guest_forward(const float *x, const int8_t *weights, uint32_t rows, uint32_
 			sum += q[row] * weights[(size_t)row * cols + column];
 		y[column] = (float)sum * scale;
 	}
+	free(q);
 }
 
 struct guest_job guest_multiply_job(uint32_t buffer, uint32_t matrix, uint32_t rows, uint32_t cols,

@@ -174,7 +174,7 @@ static int start(struct lf_method *method, uint64_t seed, struct lf_error *error
 	struct lf_random random;
 
 	(void)error;
-	lf_random_seed(&random, seed);
+	lf_random_seed(&random, seed, LF_RANDOM_START, 0);
 	for (uint32_t at = 0; at < lora->site_count; at++) {
 		const struct lora_site *site = &lora->sites[at];
 		float *a = method->groups[MATRICES_A].values + site->a;

@@ -271,7 +271,7 @@ static int start(struct lf_method *method, uint64_t seed, struct lf_error *error
 	double bound = 6.0 / (fusion->pool->modules + blocks);
 	int ret;
 
-	lf_random_seed(&random, seed);
+	lf_random_seed(&random, seed, LF_RANDOM_START, 0);
 	for (size_t at = 0; at < coefficients->count; at++)
 		coefficients->values[at] = lf_random_uniform(&random, number_root((float)bound));
 	ret = evaluate_norms(fusion, error);
@@ -319,9 +319,15 @@ static uint32_t derived(const struct lf_method *method, struct lf_checkpoint_ten
 	return 1;
 }
 
-static void restored(struct lf_method *method)
+static int restored(struct lf_method *method, struct lf_error *error)
 {
-	fusion_of(method)->norms_known = true;
+	struct fusion *fusion = fusion_of(method);
+
+	for (size_t o = 0; o < method->groups[MAGNITUDES].count; o++)
+		if (!(fusion->norms[o] > 0.0f))
+			return lf_error_set(error, -EINVAL, "norms: number %zu is not positive", o);
+	fusion->norms_known = true;
+	return 0;
 }
 
 static void destroy(struct lf_method *method)

@@ -21,9 +21,12 @@ const char *lf_target_name(enum lf_target target)
 
 int lf_method_allocate(struct lf_method *method, struct lf_error *error)
 {
+	size_t count = 0;
 	float *cursor;
 
-	method->storage = calloc(2 * lf_method_trainable(method), sizeof(float));
+	for (uint32_t group = 0; group < method->group_count; group++)
+		count += method->groups[group].count;
+	method->storage = calloc(2 * count, sizeof(float));
 	if (!method->storage)
 		return lf_error_set(error, -ENOMEM, "%s: no memory for the parameters",
 				    method->ops->name);
@@ -77,7 +80,8 @@ uint64_t lf_method_trainable(const struct lf_method *method)
 	uint64_t count = 0;
 
 	for (uint32_t group = 0; group < method->group_count; group++)
-		count += method->groups[group].count;
+		if (method->groups[group].learning_rate > 0)
+			count += method->groups[group].count;
 	return count;
 }
 

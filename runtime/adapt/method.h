@@ -15,7 +15,7 @@
  * @start: draw initial parameters
  * @prepare: bring what depends on the parameters up to date; may be NULL
  * @derived: add tensors beyond the parameters to a checkpoint, returns how many; may be NULL
- * @restored: the tensors have been read; may be NULL
+ * @restored: the tensors have been read; refuse what they cannot hold; may be NULL
  * @destroy: free
  */
 struct lf_method_ops {
@@ -23,7 +23,7 @@ struct lf_method_ops {
 	int (*start)(struct lf_method *method, uint64_t seed, struct lf_error *error);
 	int (*prepare)(struct lf_method *method, struct lf_error *error);
 	uint32_t (*derived)(const struct lf_method *method, struct lf_checkpoint_tensor *tensors);
-	void (*restored)(struct lf_method *method);
+	int (*restored)(struct lf_method *method, struct lf_error *error);
 	void (*destroy)(struct lf_method *method);
 };
 

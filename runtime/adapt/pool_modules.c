@@ -43,7 +43,7 @@ static void draw(struct lf_pool_modules *modules, uint32_t count, uint64_t seed)
 {
 	struct lf_random random;
 
-	lf_random_seed(&random, seed);
+	lf_random_seed(&random, seed, LF_RANDOM_POOL, 0);
 	for (uint32_t at = 0; at < count; at++) {
 		uint32_t other = at + lf_random_below(&random, modules->count - at);
 		char *chosen = modules->directories[other];

@@ -21,10 +21,22 @@ static inline uint64_t lf_random_next(struct lf_random *random)
 	return z ^ (z >> 31);
 }
 
-static inline void lf_random_seed(struct lf_random *random, uint64_t seed)
+/* What a seed is asked for; each use draws from a stream of its own. */
+enum lf_random_use {
+	LF_RANDOM_START,     /* initial parameters */
+	LF_RANDOM_ORDER,     /* examples of an epoch */
+	LF_RANDOM_POOL,	     /* modules of a pool */
+	LF_RANDOM_BOOTSTRAP, /* resampling */
+};
+
+/** lf_random_seed() - start the stream of a seed for one use; @part tells e.g. epochs apart */
+static inline void lf_random_seed(struct lf_random *random, uint64_t seed, enum lf_random_use use,
+				  uint64_t part)
 {
+	/* Each word goes through the mixer, so that neighbours have nothing in common. */
 	random->state = seed;
-	/* Neighbouring seeds must not give neighbouring streams. */
+	random->state = lf_random_next(random) ^ use;
+	random->state = lf_random_next(random) ^ part;
 	random->state = lf_random_next(random);
 }
 

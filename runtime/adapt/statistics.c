@@ -76,7 +76,7 @@ int lf_accuracy_difference(const uint32_t *a, const uint32_t *b, const uint32_t 
 
 	if (!differences)
 		return -ENOMEM;
-	lf_random_seed(&random, seed);
+	lf_random_seed(&random, seed, LF_RANDOM_BOOTSTRAP, 0);
 	for (uint32_t sample = 0; sample < RESAMPLES; sample++) {
 		differences[sample] = 0;
 		for (uint32_t draw = 0; draw < count; draw++) {

@@ -61,12 +61,12 @@ static void collect_groups(struct trainer *trainer)
 		trainer->groups[trainer->group_count++] = &groups[group];
 }
 
-static uint32_t longest_batch_tokens(const struct trainer *trainer)
+static size_t longest_batch_tokens(const struct trainer *trainer)
 {
-	uint32_t longest = 0;
+	size_t longest = 0;
 
 	for (uint32_t at = 0; at < trainer->examples->count; at++) {
-		uint32_t tokens = trainer->examples->start[at + 1] - trainer->examples->start[at];
+		size_t tokens = trainer->examples->start[at + 1] - trainer->examples->start[at];
 
 		longest = tokens > longest ? tokens : longest;
 	}
@@ -120,7 +120,7 @@ static void shuffle(struct trainer *trainer, uint64_t epoch)
 {
 	struct lf_random random;
 
-	lf_random_seed(&random, trainer->options->seed ^ epoch << 32);
+	lf_random_seed(&random, trainer->options->seed, LF_RANDOM_ORDER, epoch);
 	for (uint32_t at = 0; at < trainer->examples->count; at++)
 		trainer->order[at] = at;
 	for (uint32_t at = trainer->examples->count; at > 1; at--) {
@@ -250,7 +250,7 @@ static int load(struct trainer *trainer, const struct lf_checkpoint *checkpoint,
 		ret = lf_checkpoint_read(checkpoint, tensors[at].name, tensors[at].rank,
 					 tensors[at].shape, (float *)tensors[at].values, error);
 	if (!ret && trainer->method && trainer->method->ops->restored)
-		trainer->method->ops->restored(trainer->method);
+		ret = trainer->method->ops->restored(trainer->method, error);
 	return ret;
 }
 

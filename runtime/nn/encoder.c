@@ -23,6 +23,13 @@ static int check_options(const struct lf_encoder *encoder, struct lf_error *erro
 		return lf_error_set(error, -EINVAL, "sequence_tokens %u: the model takes 2 to %u",
 				    options->sequence_tokens,
 				    encoder->config.max_position_embeddings);
+	if (encoder_lane_tokens(encoder) > lf_device_info(encoder->device)->batch)
+		return lf_error_set(error, -EINVAL,
+				    "batch_sequences %u of %u tokens: half a batch is up to %u "
+				    "vectors, the device takes %u",
+				    options->batch_sequences, options->sequence_tokens,
+				    encoder_lane_tokens(encoder),
+				    lf_device_info(encoder->device)->batch);
 	return 0;
 }
 
@@ -87,6 +94,11 @@ void lf_encoder_close(struct lf_encoder *encoder)
 	free(encoder);
 }
 
+uint32_t lf_encoder_checksum(const struct lf_encoder *encoder)
+{
+	return encoder->checksum;
+}
+
 const struct lf_bert_config *lf_encoder_config(const struct lf_encoder *encoder)
 {
 	return &encoder->config;
@@ -147,6 +159,11 @@ int lf_encoder_attach(struct lf_encoder *encoder, const struct lf_hook *hook, bo
 		plan.kept = kept_regions(encoder);
 	for (uint32_t lane = 0; !ret && lane < LF_ENCODER_LANES; lane++)
 		ret = lf_lane_create(&encoder->lanes[lane], encoder->device, &plan, error);
+	/* Half of the lanes are no use: without any, a forward pass is refused. */
+	for (uint32_t lane = 0; ret && lane < LF_ENCODER_LANES; lane++)
+		lf_lane_release(&encoder->lanes[lane]);
+	if (ret)
+		encoder->hook = (struct lf_hook){ 0 };
 	return ret;
 }
 

@@ -24,6 +24,7 @@ struct lf_encoder {
 	struct lf_encoder_options options;
 	char directory[512];
 	char name[LF_ENCODER_NAME_BYTES];
+	uint32_t checksum; /* of the weights on crossbars, part of their names */
 	struct lf_bert_config config;
 	const struct lf_simd_ops *simd;
 	struct lf_parallel *parallel;
@@ -74,8 +75,8 @@ uint32_t lf_bert_linears(const struct lf_bert_config *config);
 /** lf_linear_path() - module path of a layer in the weights file, e.g. encoder.layer.0.attention.self.query */
 void lf_linear_path(uint32_t index, char path[LF_LINEAR_PATH_BYTES]);
 
-/** lf_linear_matrix_name() - name of a layer's matrix in the model deployed as @name */
-void lf_linear_matrix_name(const char *name, uint32_t index, char matrix[LF_NAME_BYTES]);
+/** lf_linear_matrix_name() - name of a layer's matrix in the model whose names begin with @prefix */
+void lf_linear_matrix_name(const char *prefix, uint32_t index, char matrix[LF_NAME_BYTES]);
 
 /** lf_linear_shape() - inputs and outputs of a linear layer */
 void lf_linear_shape(const struct lf_bert_config *config, uint32_t index, uint32_t *inputs,

@@ -202,6 +202,9 @@ static int forward_stage(struct lf_encoder *encoder, struct lf_lane *lane, uint3
 static int check_batch(const struct lf_encoder *encoder, const struct lf_batch *batch,
 		       struct lf_error *error)
 {
+	if (!encoder->lanes[0].job)
+		return lf_error_set(error, -EINVAL,
+				    "forward pass: attaching the last method has failed");
 	if (!batch->sequences || batch->sequences > encoder->options.batch_sequences)
 		return lf_error_set(error, -EINVAL, "batch: %u sequences, 1 to %u fit",
 				    batch->sequences, encoder->options.batch_sequences);

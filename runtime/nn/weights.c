@@ -5,8 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/io/crc32c.h"
 #include "runtime/nn/deployment.h"
 #include "runtime/nn/encoder.h"
+
+/* A model's name, ".m" and eight hexadecimal digits. */
+#define MATRIX_PREFIX_BYTES (LF_ENCODER_NAME_BYTES + 10)
 
 static const char *const linear_names[LF_BLOCK_LINEARS] = {
 	[LF_LINEAR_QUERY] = "attention.self.query",
@@ -28,9 +32,9 @@ void lf_linear_path(uint32_t index, char path[LF_LINEAR_PATH_BYTES])
 		 linear_names[index % LF_BLOCK_LINEARS]);
 }
 
-void lf_linear_matrix_name(const char *name, uint32_t index, char matrix[LF_NAME_BYTES])
+void lf_linear_matrix_name(const char *prefix, uint32_t index, char matrix[LF_NAME_BYTES])
 {
-	snprintf(matrix, LF_NAME_BYTES, "%s/layer.%u.%s", name, index / LF_BLOCK_LINEARS,
+	snprintf(matrix, LF_NAME_BYTES, "%s/layer.%u.%s", prefix, index / LF_BLOCK_LINEARS,
 		 linear_names[index % LF_BLOCK_LINEARS]);
 }
 
@@ -110,6 +114,32 @@ static int check_name(const char *name, struct lf_error *error)
 		return lf_error_set(error, -EINVAL, "model name '%s': 1 to %d of A-Z a-z 0-9 . _ -",
 				    name, LF_ENCODER_NAME_BYTES - 1);
 	return 0;
+}
+
+/* Checksum of the weights of all linear layers, in their order; @values has room for the largest. */
+static int weights_checksum(const struct lf_safetensors *file, const struct lf_bert_config *config,
+			    float *values, uint32_t *checksum, struct lf_error *error)
+{
+	struct lf_crc32c crc;
+	uint32_t inputs, outputs;
+
+	lf_crc32c_start(&crc);
+	for (uint32_t index = 0; index < lf_bert_linears(config); index++) {
+		int ret = lf_linear_read(file, config, index, values, error);
+
+		if (ret)
+			return ret;
+		lf_linear_shape(config, index, &inputs, &outputs);
+		lf_crc32c_add(&crc, values, (size_t)inputs * outputs * sizeof(*values));
+	}
+	*checksum = lf_crc32c_value(&crc);
+	return 0;
+}
+
+/* What the names of a model's matrices begin with: the name it is deployed under, and which weights they are. */
+static void matrix_prefix(const char *name, uint32_t checksum, char prefix[MATRIX_PREFIX_BYTES])
+{
+	snprintf(prefix, MATRIX_PREFIX_BYTES, "%s.m%08x", name, checksum);
 }
 
 /* One vector or matrix of the file into the next free floats of @cursor. */
@@ -218,8 +248,9 @@ int lf_encoder_stage(struct lf_deployment *deployment, const char *directory, co
 	const struct lf_simd_ops *simd;
 	struct lf_safetensors *file;
 	struct lf_bert_config config;
-	char matrix[LF_NAME_BYTES];
+	char prefix[MATRIX_PREFIX_BYTES], matrix[LF_NAME_BYTES];
 	float *values = NULL;
+	uint32_t checksum;
 	int ret;
 
 	ret = check_name(name, error);
@@ -236,12 +267,16 @@ int lf_encoder_stage(struct lf_deployment *deployment, const char *directory, co
 			ret = lf_error_set(error, -ENOMEM, "no memory for a weight of %s",
 					   directory);
 	}
+	if (!ret)
+		ret = weights_checksum(file, &config, values, &checksum, error);
+	if (!ret)
+		matrix_prefix(name, checksum, prefix);
 	for (uint32_t index = 0; !ret && index < lf_bert_linears(&config); index++) {
 		struct lf_weight weight;
 		uint32_t inputs, outputs;
 
 		lf_linear_shape(&config, index, &inputs, &outputs);
-		lf_linear_matrix_name(name, index, matrix);
+		lf_linear_matrix_name(prefix, index, matrix);
 		ret = lf_linear_read(file, &config, index, values, error);
 		if (!ret)
 			ret = lf_weight_create(&weight, values, outputs, inputs, format, simd,
@@ -289,6 +324,7 @@ static size_t constants_bytes(const struct lf_bert_config *config)
 static int load_linear(struct lf_encoder *encoder, const struct lf_safetensors *file,
 		       uint32_t index, float *values, size_t offset, struct lf_error *error)
 {
+	char prefix[MATRIX_PREFIX_BYTES];
 	struct lf_linear *linear = &encoder->linears[index];
 	float *scale = (float *)((char *)lf_buffer_data(encoder->constants) + offset);
 	char matrix[LF_NAME_BYTES];
@@ -296,10 +332,13 @@ static int load_linear(struct lf_encoder *encoder, const struct lf_safetensors *
 	int ret;
 
 	lf_linear_shape(&encoder->config, index, &inputs, &outputs);
-	lf_linear_matrix_name(encoder->name, index, matrix);
+	matrix_prefix(encoder->name, encoder->checksum, prefix);
+	lf_linear_matrix_name(prefix, index, matrix);
 	ret = lf_linear_open(linear, encoder->device, matrix, inputs, outputs, error);
 	if (ret == -ENOENT)
-		return lf_error_set(error, ret, "not deployed: there is no matrix \"%s\"", matrix);
+		return lf_error_set(error, ret,
+				    "not deployed with these weights: there is no matrix \"%s\"",
+				    matrix);
 	if (ret)
 		return ret;
 	ret = read_bias(file, &encoder->config, index, scale + outputs, error);
@@ -337,8 +376,10 @@ int lf_encoder_load(struct lf_encoder *encoder, struct lf_error *error)
 				   lf_bert_linears(config));
 		goto out;
 	}
-	ret = lf_buffer_create(encoder->device, constants_bytes(config), &encoder->constants,
-			       error);
+	ret = weights_checksum(file, config, values, &encoder->checksum, error);
+	if (!ret)
+		ret = lf_buffer_create(encoder->device, constants_bytes(config),
+				       &encoder->constants, error);
 	for (uint32_t index = 0; !ret && index < lf_bert_linears(config); index++) {
 		ret = load_linear(encoder, file, index, values, offset, error);
 		offset += 2 * encoder->linears[index].outputs * sizeof(float);

@@ -190,7 +190,7 @@ def test_full_device_is_refused_before_a_cell_is_written():
 
 def test_names_that_are_taken_or_no_names_are_refused():
     with fixture.bench(deployed=True) as bench:
-        bench.refused(bench.deploy, says=("model/layer.0", "taken"))
+        bench.refused(bench.deploy, says=("model.m", "/layer.0", "taken"))
         bench.refused(bench.deploy, "--pool-only", says=("model.p", "taken"))
         for name in ("x" * 20, "a/b", "", "ä"):
             bench.refused(bench.deploy, "--name", name, says="name '%s'" % name)

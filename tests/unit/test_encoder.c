@@ -262,7 +262,7 @@ START_TEST(options_that_are_refused)
 		{ { TINY_MODEL, TINY_NAME, 1, 14, 1, NULL }, -EINVAL, "the model takes 2 to 13" },
 		{ { TINY_MODEL, TINY_NAME, 1, 2, 257, NULL }, -EINVAL, "257" },
 		{ { TINY_MODEL, TINY_NAME, 1, 2, 1, "mmx" }, -EINVAL, "mmx" },
-		{ { TINY_MODEL, "other", 1, 2, 1, NULL }, -ENOENT, "other/layer.0" },
+		{ { TINY_MODEL, "other", 1, 2, 1, NULL }, -ENOENT, "/layer.0" },
 		{ { TINY_MODEL, "", 1, 2, 1, NULL }, -EINVAL, "model name ''" },
 		{ { TINY_MODEL, "a/b", 1, 2, 1, NULL }, -EINVAL, "model name 'a/b'" },
 		{ { TINY_MODEL, "twenty-bytes-of-name", 1, 2, 1, NULL }, -EINVAL, "too long" },
@@ -319,7 +319,7 @@ START_TEST(deploying_happens_whole_or_not_at_all)
 	expect_matrices(device, TINY_LINEARS);
 	ck_assert_lf_fails(
 		lf_encoder_deploy(device, TINY_MODEL, "one", 0444, NULL, NULL, NULL, LF_ERROR),
-		-EEXIST, "one/layer.0.attention.self.query");
+		-EEXIST, "/layer.0.attention.self.query");
 	expect_matrices(device, TINY_LINEARS);
 	ck_assert_lf_fails(
 		lf_encoder_deploy(device, TINY_MODEL, "a b", 0444, NULL, NULL, NULL, LF_ERROR),
@@ -333,7 +333,7 @@ START_TEST(deploying_happens_whole_or_not_at_all)
 	device = open_device("inproc:ideal,tiles=20");
 	ck_assert_lf_fails(
 		lf_encoder_deploy(device, TINY_MODEL, "one", 0444, NULL, NULL, NULL, LF_ERROR),
-		-ENOSPC, "one/layer.1.");
+		-ENOSPC, "/layer.1.");
 	expect_matrices(device, 0);
 	lf_device_close(device);
 }
@@ -400,6 +400,30 @@ START_TEST(models_that_are_refused)
 }
 END_TEST
 
+/* Scales and norms come from the files, cells from the device: they must be of the same weights. */
+START_TEST(other_weights_are_not_taken_for_those_deployed)
+{
+	const struct lf_encoder_options same = { TINY_MODEL, TINY_NAME, 1, 2, 1, NULL };
+	struct lf_encoder_options other = same;
+	struct lf_device *device = open_device("inproc:ideal");
+	struct lf_encoder *encoder;
+	size_t length;
+	char *bytes;
+
+	ck_assert_lf(
+		lf_encoder_deploy(device, TINY_MODEL, TINY_NAME, 0444, NULL, NULL, NULL, LF_ERROR));
+	ck_assert_lf(lf_encoder_open(device, &same, &encoder, LF_ERROR));
+	lf_encoder_close(encoder);
+	bytes = io_read(TINY_MODEL "/model.safetensors", &length);
+	bytes[length - 0x200] ^= 1;
+	other.directory = altered_model("model.safetensors", bytes, length);
+	ck_assert_lf_fails(lf_encoder_open(device, &other, &encoder, LF_ERROR), -ENOENT,
+			   "not deployed with these weights");
+	free(bytes);
+	lf_device_close(device);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("encoder");
@@ -419,6 +443,7 @@ int main(void)
 	tcase_add_test(tcase, options_that_are_refused);
 	tcase_add_test(tcase, deploying_happens_whole_or_not_at_all);
 	tcase_add_test(tcase, models_that_are_refused);
+	tcase_add_test(tcase, other_weights_are_not_taken_for_those_deployed);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -31,7 +31,7 @@ static int check(const void *opaque, struct lf_error *error)
 	return places_check(&values->places, "", error);
 }
 
-/* What was trained for one pool means nothing for another, and a linear head nothing for other labels. */
+/* What was trained for one model or pool means nothing for another, and a linear head nothing for other labels. */
 static int check_config(const json_t *config, const struct session *session,
 			const struct recipe *recipe, const char *path, struct lf_error *error)
 {
@@ -39,7 +39,9 @@ static int check_config(const json_t *config, const struct session *session,
 	const json_t *pool = json_object_get(here, "pool");
 	int ret = 0;
 
-	if (pool && !json_equal((json_t *)pool, json_object_get(config, "pool")))
+	if (!json_equal(json_object_get(here, "model"), json_object_get(config, "model")))
+		ret = lf_error_set(error, -EINVAL, "%s: was trained with another model", path);
+	else if (pool && !json_equal((json_t *)pool, json_object_get(config, "pool")))
 		ret = lf_error_set(error, -EINVAL, "%s: was trained with another pool", path);
 	else if (!strcmp(recipe->head, "linear") &&
 		 !json_equal(json_object_get(here, "labels"), json_object_get(config, "labels")))

@@ -155,6 +155,8 @@ json_t *adaptation_config(const struct session *session, const struct recipe *re
 	char checksum[16];
 
 	json_object_set_new(config, "recipe", recipe_json(recipe));
+	snprintf(checksum, sizeof(checksum), "%08x", lf_encoder_checksum(session->encoder));
+	json_object_set_new(config, "model", json_string(checksum));
 	if (session->pool) {
 		snprintf(checksum, sizeof(checksum), "%08x", lf_pool_checksum(session->pool));
 		json_object_set_new(config, "pool", json_string(checksum));

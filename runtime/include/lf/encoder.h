@@ -31,7 +31,7 @@ typedef void (*lf_progress)(void *argument, uint64_t done, uint64_t total);
  * lf_encoder_deploy() - program the linear layers of a model and publish them
  * @device: where to
  * @directory: Hugging Face directory with config.json and model.safetensors
- * @name: matrices become NAME/layer.0.attention.self.query and so on; 1 .. 19 bytes
+ * @name: matrices become NAME.mCHECKSUM/layer.0.attention.self.query and so on; 1 .. 19 bytes
  * @mode: read permission bits of the published matrices
  * @progress: told after each matrix, may be NULL
  * @argument: for @progress
@@ -80,6 +80,9 @@ int lf_encoder_open(struct lf_device *device, const struct lf_encoder_options *o
 
 /** lf_encoder_close() - close; the matrices stay on the device. NULL is ignored */
 void lf_encoder_close(struct lf_encoder *encoder);
+
+/** lf_encoder_checksum() - CRC-32C of the linear layers' weights, as in the names of their matrices */
+uint32_t lf_encoder_checksum(const struct lf_encoder *encoder);
 
 /** lf_encoder_config() - shapes of the model */
 const struct lf_bert_config *lf_encoder_config(const struct lf_encoder *encoder);

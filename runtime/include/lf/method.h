@@ -108,7 +108,7 @@ int lf_method_prepare(struct lf_method *method, struct lf_error *error);
 /** lf_method_parameters() - the trained groups; the array belongs to the method */
 const struct lf_parameters *lf_method_parameters(const struct lf_method *method, uint32_t *count);
 
-/** lf_method_trainable() - how many numbers are trained */
+/** lf_method_trainable() - how many numbers are trained, groups with a learning rate of 0 left out */
 uint64_t lf_method_trainable(const struct lf_method *method);
 
 /** LF_METHOD_TENSORS - most tensors lf_method_tensors() returns */

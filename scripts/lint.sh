@@ -43,11 +43,12 @@ clang_format() {
 format() { clang_format --dry-run -Werror; }
 reformat() { clang_format -i; }
 
-# Both compilers see all of userspace, with warnings as errors.
+# Both compilers see all of userspace, with warnings as errors. gcc takes any difference of unsigned
+# counts that reaches malloc for a huge one.
 warnings() {
-	for compiler in clang gcc; do
-		make --no-print-directory BUILD="$build/lint/$compiler" CC="$compiler" WERROR=1 userspace ||
-			return 1
+	for compiler in clang 'gcc -Wno-alloc-size-larger-than'; do
+		make --no-print-directory BUILD="$build/lint/${compiler%% *}" CC="$compiler" WERROR=1 \
+			userspace || return 1
 	done
 }
 

@@ -179,7 +179,7 @@ void xbar_directory_recover(struct xbar *xbar)
 
 void xbar_directory_free(struct xbar *xbar)
 {
-	for (uint32_t i = 0; xbar->matrices && i < xbar->params.matrices; i++)
+	for (uint32_t i = 0; xbar->matrices && xbar->identifiers && i < xbar->params.matrices; i++)
 		forget(xbar, &xbar->matrices[i]);
 	free(xbar->matrices);
 	free(xbar->identifiers);

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Every allocation of the model failed once: the call says so, the device goes on, the next try gives the right result, and (under
+ * AddressSanitizer) nothing leaks.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qemu-device/model/xbar.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_SANITIZER 1
+#endif
+#endif
+
+/* The allocator behind this program's malloc(): the sanitizer's, or the C library's. */
+#ifdef WITH_SANITIZER
+#define REAL(name) __interceptor_##name
+#else
+#define REAL(name) __libc_##name
+#endif
+void *REAL(malloc)(size_t size);
+void *REAL(calloc)(size_t count, size_t size);
+void *REAL(memalign)(size_t alignment, size_t size);
+
+/* Allocations to go until one fails; 0 when none shall, or one has. */
+static unsigned long countdown;
+
+static bool fails(void)
+{
+	return countdown && --countdown == 0;
+}
+
+void *malloc(size_t size)
+{
+	return fails() ? NULL : REAL(malloc)(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : REAL(calloc)(count, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+	return fails() ? NULL : REAL(memalign)(alignment, size);
+}
+
+#define ROWS 20
+#define COLS 12
+
+static int8_t weights[ROWS * COLS];
+static float input[ROWS], output[COLS];
+
+/* One job of one command, its one or two buffers contiguous; 0, -ENOMEM, or the status. */
+static int run(struct xbar *xbar, const struct lf_command *command, void *first,
+	       uint64_t first_bytes, uint32_t scratch, uint64_t *result)
+{
+	const uint64_t bytes[] = { first_bytes, sizeof(output) };
+	struct xbar_request request = {
+		.commands = command,
+		.command_count = 1,
+		.buffer_bytes = bytes,
+		.buffer_count = 2,
+		.scratch_bytes = scratch,
+		.management = true,
+	};
+	struct lf_completion completion;
+	struct xbar_transfer *transfers;
+	struct xbar_job *job;
+	uint32_t count;
+	int error = xbar_job_open(xbar, &request, &completion, &job);
+
+	if (error)
+		return error == -ENOMEM ? error : completion.status;
+	transfers = xbar_job_transfers(job, &count);
+	for (uint32_t i = 0; i < count; i++) {
+		transfers[i].memory = transfers[i].buffer ? (void *)output : first;
+		transfers[i].memory_stride = transfers[i].stride;
+	}
+	xbar_job_run(job, &completion);
+	xbar_job_close(job);
+	*result = completion.result;
+	return completion.status;
+}
+
+/* From creating a matrix to deleting it; the first error, which must be one of memory, ends it. */
+static int story(struct xbar *xbar)
+{
+	struct lf_command command = { .opcode = LF_OP_CREATE, .first = ROWS, .width = COLS };
+	uint64_t matrix, result;
+	int error = run(xbar, &command, NULL, 0, 0, &matrix);
+
+	if (error)
+		return error;
+	command = (struct lf_command){
+		.opcode = LF_OP_PROGRAM,
+		.matrix = (uint32_t)matrix,
+		.count = ROWS,
+		.input = { .space = LF_SPACE_BUFFER, .stride = COLS },
+	};
+	error = run(xbar, &command, weights, sizeof(weights), 0, &result);
+	if (!error) {
+		command = (struct lf_command){ .opcode = LF_OP_COMMIT, .matrix = (uint32_t)matrix };
+		error = run(xbar, &command, NULL, 0, 64, &result);
+	}
+	if (!error) {
+		command = (struct lf_command){
+			.opcode = LF_OP_CALIBRATE,
+			.matrix = (uint32_t)matrix,
+			.count = 1,
+			.input = { .space = LF_SPACE_BUFFER, .stride = sizeof(input) },
+		};
+		error = run(xbar, &command, input, sizeof(input), 0, &result);
+	}
+	if (!error) {
+		command.opcode = LF_OP_MVM;
+		command.output = (struct lf_operand){ .space = LF_SPACE_BUFFER,
+						      .buffer = 1,
+						      .stride = sizeof(output) };
+		error = run(xbar, &command, input, sizeof(input), 0, &result);
+	}
+	command = (struct lf_command){ .opcode = LF_OP_DELETE, .matrix = (uint32_t)matrix };
+	if (error) {
+		countdown = 0;
+		run(xbar, &command, NULL, 0, 0, &result);
+		return error;
+	}
+	return run(xbar, &command, NULL, 0, 0, &result);
+}
+
+static struct xbar_params *make_params(const char *adc_bits)
+{
+	struct xbar_params *params;
+
+	ck_assert_int_eq(xbar_params_create("isaac", &params), 0);
+	ck_assert_int_eq(xbar_params_set(params, "tiles", "16", NULL), 0);
+	ck_assert_int_eq(xbar_params_set(params, "tile_rows", "8", NULL), 0);
+	ck_assert_int_eq(xbar_params_set(params, "adc_bits", adc_bits, NULL), 0);
+	return params;
+}
+
+START_TEST(every_allocation_may_fail)
+{
+	struct xbar_params *params = make_params(_i ? "3" : "ideal");
+	uint64_t bytes = xbar_nonvolatile_bytes(params);
+	uint8_t *memory = aligned_alloc(4096, bytes);
+	unsigned long failures = 0;
+	float right[COLS];
+
+	for (int i = 0; i < ROWS * COLS; i++)
+		weights[i] = (int8_t)(i * 7 % 255 - 127);
+	for (int i = 0; i < ROWS; i++)
+		input[i] = (float)i;
+	for (unsigned long n = 0;; n++) {
+		struct xbar *xbar = NULL;
+		bool exhausted;
+		int error;
+
+		memset(memory, 0, bytes);
+		countdown = n;
+		error = xbar_create(params, memory, bytes, NULL, NULL, NULL, &xbar);
+		if (!error)
+			error = story(xbar);
+		exhausted = n && countdown;
+		countdown = 0;
+		ck_assert_msg(error == 0 || error == -ENOMEM || error == LF_STATUS_INTERNAL,
+			      "allocation %lu: %d", n, error);
+		if (n == 0) {
+			ck_assert_int_eq(error, 0);
+			memcpy(right, output, sizeof(right));
+		}
+		failures += error != 0;
+		/* The device goes on, or another attaches. */
+		memset(output, 0, sizeof(output));
+		if (!xbar)
+			ck_assert_int_eq(
+				xbar_create(params, memory, bytes, NULL, NULL, NULL, &xbar), 0);
+		ck_assert_int_eq(story(xbar), 0);
+		ck_assert_mem_eq(output, right, sizeof(right));
+		xbar_destroy(xbar);
+		if (exhausted)
+			break;
+	}
+	ck_assert_uint_gt(failures, 20);
+	free(memory);
+	xbar_params_free(params);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("xbar allocation");
+	TCase *tests = tcase_create("allocation");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_loop_test(tests, every_allocation_may_fail, 0, 2);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

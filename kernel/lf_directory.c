@@ -252,7 +252,6 @@ static int publish(struct lf_device *lf, struct lf_context *context, struct lf_m
 		.group = cpu_to_le32(from_kgid(&init_user_ns, current_egid())),
 		.mode = cpu_to_le32(args->mode),
 	};
-	struct lf_matrix *other;
 	int err;
 
 	lockdep_assert_held(&lf->directory_lock);
@@ -261,10 +260,7 @@ static int publish(struct lf_device *lf, struct lf_context *context, struct lf_m
 	if (READ_ONCE(matrix->state) == LF_MATRIX_TORN)
 		return -EBUSY;
 	memcpy(publication.name, args->name, LF_NAME_BYTES);
-	other = find_name(lf, args->name);
-	if (other && other != matrix)
-		return -EEXIST;
-
+	/* The device knows whether the name is taken. */
 	err = lf_manage_publish(lf, matrix->id, &publication);
 	if (err)
 		return err;

@@ -286,6 +286,39 @@ static void sweep_pointers(void)
 	drain(&set);
 }
 
+/* To the last byte of the memory and not beyond: refused by the kernel, before the device sees it. */
+static void ranges_end_with_their_memory(void)
+{
+	struct bench set = bench();
+
+	for (size_t i = 0; i < 6; i++) {
+		static const uint32_t bytes[] = { ROWS * 4, COLS * 4, ROWS * 4,
+						  COLS * 4, COLS * 4, COLS * 4 };
+		struct guest_job job = good_job(&set, LF_OP_MVM);
+		struct lf_command *command = &job.commands[0];
+		struct lf_operand *operands[] = { &command->input,  &command->output,
+						  &command->factor, &command->scale,
+						  &command->bias,   &command->partials };
+		struct lf_operand *operand = operands[i];
+		uint64_t limit = operand->space == LF_SPACE_SCRATCH ? SCRATCH : set.buffer.size;
+
+		operand->offset = limit - bytes[i];
+		CHECK_EQUAL(guest_job_run(set.fd, &job), 1);
+		operand->offset += 4;
+		CHECK_ERROR(guest_job_submit(set.fd, &job), EINVAL);
+		operand->offset = limit;
+		CHECK_ERROR(guest_job_submit(set.fd, &job), EINVAL);
+		operand->offset = UINT64_MAX - 3;
+		CHECK_ERROR(guest_job_submit(set.fd, &job), EINVAL);
+		if (operand->stride) {
+			operand->offset = limit - 2 * bytes[i];
+			command->count = 3;
+			CHECK_ERROR(guest_job_submit(set.fd, &job), EINVAL);
+		}
+	}
+	drain(&set);
+}
+
 static void objects_may_be_named_once(void)
 {
 	struct bench set = bench();
@@ -335,6 +368,7 @@ int main(void)
 		KTAP_TEST(sweep_pairs),
 		KTAP_TEST(sweep_submission),
 		KTAP_TEST(sweep_pointers),
+		KTAP_TEST(ranges_end_with_their_memory),
 		KTAP_TEST(objects_may_be_named_once),
 		KTAP_TEST(management_is_not_for_jobs),
 		KTAP_TEST(scales_must_be_positive_numbers),

@@ -112,12 +112,13 @@ static void bad_syncs_are_refused(void)
 /* Two files, one buffer: a writer in one, a reader in the other, no sync object between them. */
 static void shared_buffer_orders_files(void)
 {
-	enum { ROUNDS = 30 };
+	enum { ROUNDS = 30, AHEAD = 20 };
 	struct bench set = bench();
 	int other = guest_open(), exported;
 	uint32_t theirs, matrix, syncobj = guest_syncobj(other);
 	int8_t weights[COLS * COLS];
 	struct guest_buffer result = guest_buffer(other, 4096);
+	struct guest_buffer elsewhere = guest_buffer(set.fd, 4096);
 	float middle[COLS], expected[COLS];
 
 	matrix = guest_matrix(other, COLS, COLS, 3, weights);
@@ -126,11 +127,12 @@ static void shared_buffer_orders_files(void)
 	for (int round = 0; round < ROUNDS; round++) {
 		struct guest_job first =
 			guest_multiply_job(set.buffer.handle, set.matrix, ROWS, COLS, OUTPUT);
-		struct guest_job second = guest_job();
+		struct guest_job second = guest_job(), ahead = first;
 		struct lf_command *command = guest_job_command(&second, LF_OP_MVM);
 
 		set.memory[0] = (float)round;
 		memset((char *)set.memory + OUTPUT, 0, COLS * 4);
+		ahead.buffers[0] = elsewhere.handle;
 		guest_job_buffer(&second, theirs);
 		guest_job_buffer(&second, result.handle);
 		command->matrix = guest_job_matrix(&second, matrix);
@@ -138,6 +140,9 @@ static void shared_buffer_orders_files(void)
 		command->input = guest_operand(0, OUTPUT, COLS * 4);
 		command->output = guest_operand(1, 0, COLS * 4);
 		guest_job_sync(&second, syncobj, DRM_LF_SYNC_OUT, 0);
+		/* Queues are served in turn: the reader's would be first, did it not wait. */
+		for (int i = 0; i < AHEAD; i++)
+			CHECK_OK(guest_job_submit(set.fd, &ahead));
 		CHECK_OK(guest_job_submit(set.fd, &first));
 		CHECK_OK(guest_job_submit(other, &second));
 		CHECK_OK(guest_wait(other, syncobj, GUEST_WAIT_MS));

@@ -89,6 +89,7 @@ static void hang_ends_with_a_timeout(void)
 	long long before = resets();
 	int64_t start;
 
+	set.record->state = 77;
 	guest_inject(LF_INJECT_HANG_JOB);
 	start = now_ms();
 	submit(&set);

@@ -37,6 +37,15 @@ replace() {
 	fi
 }
 
+# Another copy of this repository was built here last: its products may be newer than the files of
+# this one and yet not be made of them.
+if [ "$(cat "$folder/repository" 2>/dev/null)" != "$repository" ]; then
+	rm -f "$folder/repository"
+	[ ! -d "$build" ] || find "$build" -type f \( -path '*/hw/lf/*' -o -path '*/tests/qtest/lf-*' -o \
+		-name 'trace-hw_lf.*' \) -delete
+	touch "$source/hw/meson.build"
+fi
+
 # The device sees uapi/lf as <lf/...>, and its model under the name it has in this tree.
 ln -sfn "$repository/uapi/lf" "$source/include/lf"
 ln -sfn "$device" "$source/include/qemu-device"
@@ -58,6 +67,8 @@ if wired && [ -e "$device/trace-events" ]; then
 else
 	pristine meson.build
 fi | replace meson.build
+
+echo "$repository" >"$folder/repository"
 
 # Files in tests/qtest with a main are tests, the others are linked into each of them.
 tests=

@@ -318,7 +318,7 @@ END_TEST
 START_TEST(energy_of_an_isaac_array)
 {
 	static int8_t weights[128 * 16], input[128];
-	static float output[16];
+	static float output[16], transposed[128];
 	struct buffer buffers[2] = { { input, sizeof(input) }, { output, sizeof(output) } };
 	struct lf_command command = {
 		.opcode = LF_OP_MVM,
@@ -348,6 +348,15 @@ START_TEST(energy_of_an_isaac_array)
 	ck_assert_double_eq_tol(cycle_pj * 8 / (128 * 16), 1.12, 0.112);
 	ck_assert_uint_eq(rig.completion.conversions, 8 * 128);
 	ck_assert_uint_eq(rig.completion.busy_ns, 800);
+
+	/* The other way eight passes a cycle share the cells: as much array, eight times the conversions. */
+	command.flags |= LF_MVM_TRANSPOSE;
+	buffers[0] = (struct buffer){ input, 128 };
+	buffers[1] = (struct buffer){ transposed, sizeof(transposed) };
+	command.output.stride = sizeof(transposed);
+	ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 2), LF_STATUS_OK);
+	ck_assert_uint_eq(energy[LF_ENERGY_ARRAY], 8 * 30000000);
+	ck_assert_uint_eq(rig.completion.conversions, 8 * 8 * 128);
 	rig_close(&rig);
 }
 END_TEST

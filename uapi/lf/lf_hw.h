@@ -268,7 +268,7 @@ struct lf_completion {
  *
  * Quantising a vector x: x is first multiplied by @factor, element by element, and (in transpose) by @scale. Then
  *   per-vector absmax: a = max |x|; if a < 2^-100 all q = 0 and s = 0; else i = 127 / a, s = a / 127;
- *   LF_MVM_FIXED_SCALE: s = @fixed_scale (finite, > 0), i = 1 / s;
+ *   LF_MVM_FIXED_SCALE: s = @fixed_scale (> 0, s and 1 / s finite), i = 1 / s;
  *   q = clamp(round_half_even(x * i), -127, 127).
  * Int8 input is taken as q with s = @fixed_scale; -128 is refused with LF_STATUS_INVALID.
  * A NaN or Inf in x, also after the products, ends the job with LF_STATUS_NONFINITE.

@@ -95,8 +95,11 @@ static int program(struct lf_deployment_entry *entry, const struct lf_deployment
 int lf_deployment_run(struct lf_deployment *deployment, const struct lf_deployment_target *target,
 		      struct lf_error *error)
 {
-	int ret = reserve(deployment, target->device, error);
+	int ret;
 
+	if (target->mode & ~0444u)
+		return lf_error_set(error, -EINVAL, "mode 0%o has bits beyond 0444", target->mode);
+	ret = reserve(deployment, target->device, error);
 	for (uint32_t at = 0; !ret && at < deployment->count; at++) {
 		ret = program(&deployment->entries[at], target, error);
 		if (!ret && target->progress)

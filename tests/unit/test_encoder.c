@@ -284,17 +284,18 @@ START_TEST(options_that_are_refused)
 }
 END_TEST
 
-/* The published matrices must be those of before. */
-static void expect_matrices(struct lf_device *device, uint32_t expected)
+/* So many matrices are published, and so many cells were ever written. */
+static void expect_matrices(struct lf_device *device, uint32_t expected, uint64_t cells)
 {
-	struct lf_matrix_info *list;
 	struct lf_telemetry telemetry;
+	struct lf_matrix_info *list;
 	uint32_t count;
 
 	ck_assert_lf(lf_matrix_list(device, &list, &count, LF_ERROR));
 	free(list);
 	ck_assert_uint_eq(count, expected);
 	ck_assert_lf(lf_device_telemetry(device, &telemetry, LF_ERROR));
+	ck_assert_uint_eq(telemetry.total.cells_written, cells);
 	if (!expected)
 		ck_assert_uint_eq(telemetry.tiles_used, 0);
 }
@@ -311,30 +312,31 @@ static void count_progress(void *argument, uint64_t done, uint64_t total)
 START_TEST(deploying_happens_whole_or_not_at_all)
 {
 	struct lf_device *device = open_device("inproc:ideal");
+	struct lf_counters cost = { 0 };
 	uint64_t last = 0;
 
-	ck_assert_lf(lf_encoder_deploy(device, TINY_MODEL, "one", 0444, count_progress, &last, NULL,
-				       LF_ERROR));
+	ck_assert_lf(lf_encoder_deploy(device, TINY_MODEL, "one", 0444, count_progress, &last,
+				       &cost, LF_ERROR));
 	ck_assert_uint_eq(last, TINY_LINEARS);
-	expect_matrices(device, TINY_LINEARS);
+	expect_matrices(device, TINY_LINEARS, cost.cells_written);
 	ck_assert_lf_fails(
 		lf_encoder_deploy(device, TINY_MODEL, "one", 0444, NULL, NULL, NULL, LF_ERROR),
 		-EEXIST, "/layer.0.attention.self.query");
-	expect_matrices(device, TINY_LINEARS);
+	expect_matrices(device, TINY_LINEARS, cost.cells_written);
 	ck_assert_lf_fails(
 		lf_encoder_deploy(device, TINY_MODEL, "a b", 0444, NULL, NULL, NULL, LF_ERROR),
 		-EINVAL, "model name 'a b'");
 	ck_assert_lf_fails(
 		lf_encoder_deploy(device, TINY_MODEL, "two", 0777, NULL, NULL, NULL, LF_ERROR),
 		-EINVAL, "mode");
-	expect_matrices(device, TINY_LINEARS);
+	expect_matrices(device, TINY_LINEARS, cost.cells_written);
 	lf_device_close(device);
 
 	device = open_device("inproc:ideal,tiles=20");
 	ck_assert_lf_fails(
 		lf_encoder_deploy(device, TINY_MODEL, "one", 0444, NULL, NULL, NULL, LF_ERROR),
 		-ENOSPC, "/layer.1.");
-	expect_matrices(device, 0);
+	expect_matrices(device, 0, 0);
 	lf_device_close(device);
 }
 END_TEST
@@ -394,7 +396,7 @@ START_TEST(models_that_are_refused)
 					     altered_model("model.safetensors", bytes, length), "x",
 					     0444, NULL, NULL, NULL, LF_ERROR),
 			   -EDOM, "encoder.layer.1.output.dense.weight");
-	expect_matrices(device, 0);
+	expect_matrices(device, 0, 0);
 	free(bytes);
 	lf_device_close(device);
 }

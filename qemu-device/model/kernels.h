@@ -16,6 +16,9 @@
 /* Vectors that the lossy path converts together: 8 vectors x 8 bit-cycles are 64 lanes. */
 #define KERNEL_VECTORS	 8
 
+/* Most inputs that one conversion sums: rows of a tile, or columns of cells by four a weight. */
+#define KERNEL_GROUP	 1024
+
 /* |bits| of an fp32 number from which on it is Inf or NaN. */
 #define KERNEL_NONFINITE 0x7f800000u
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels.h"
 #include "params.h"
 
 enum kind { U32, U64, I32, WORD };
@@ -41,8 +42,8 @@ struct key {
 
 static const struct key keys[] = {
 	KEY(tiles, U32, "", 1, 1 << 24, "tiles of the device; fixed by its backing store"),
-	KEY(tile_rows, U32, "", 4, 1024, "rows of a tile, a multiple of 4 (ISAAC: 128)"),
-	KEY(tile_cols, U32, "", 8, 4096, "columns of cells of a tile (ISAAC: 128)"),
+	KEY(tile_rows, U32, "", 4, KERNEL_GROUP, "rows of a tile, a multiple of 4 (ISAAC: 128)"),
+	KEY(tile_cols, U32, "", 8, 4 * KERNEL_GROUP, "columns of cells of a tile (ISAAC: 128)"),
 	KEY(cell_bits, U32, "bit", 1, 7,
 	    "bits of a cell; 5 at most with a real converter (ISAAC: 2)"),
 	KEY(matrices, U32, "", 1, 65536, "entries of the directory"),

@@ -75,12 +75,14 @@ static void random_hardware(struct trial *trial, uint64_t *state)
 {
 	struct reference_tile *tile = &trial->mvm.tile;
 	uint32_t tile_cols, slices;
-	bool automatic = draw_below(state, 3);
+	bool automatic = draw_below(state, 3), large = !draw_below(state, 8);
 
-	tile->rows = 4 * (1 + draw_below(state, draw_below(state, 2) ? 40 : 8));
+	tile->rows = 4 * (1 + draw_below(state, large ? 256 : draw_below(state, 2) ? 40 : 8));
 	tile->cell_bits = 1 + draw_below(state, 5);
 	slices = (7 + tile->cell_bits - 1) / tile->cell_bits;
-	tile_cols = 2 * slices * (4 + draw_below(state, 40));
+	tile_cols = 2 * slices * (4 + draw_below(state, large ? 1020 : 40));
+	if (tile_cols > 4096)
+		tile_cols = 4096;
 	tile->weights = tile_cols / (2 * slices) / 4 * 4;
 	tile->after = draw_below(state, 2);
 	tile->adc_bits = draw_below(state, 4) ? 4 + draw_below(state, 7) : 0;

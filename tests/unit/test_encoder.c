@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -341,6 +342,26 @@ START_TEST(deploying_happens_whole_or_not_at_all)
 }
 END_TEST
 
+/* What stops it half-way takes away what was published; the cells stay written and paid for. */
+START_TEST(a_deployment_that_runs_out_of_budget)
+{
+	struct lf_device *device = open_device("inproc:ideal");
+	struct lf_counters whole = { 0 }, part = { 0 };
+	uint64_t quota;
+
+	ck_assert_lf(
+		lf_encoder_deploy(device, TINY_MODEL, "one", 0444, NULL, NULL, &whole, LF_ERROR));
+	quota = whole.cells_written + whole.cells_written / 2;
+	ck_assert_lf(lf_device_quota(device, getuid(), &quota, NULL, LF_ERROR));
+	ck_assert_lf_fails(
+		lf_encoder_deploy(device, TINY_MODEL, "two", 0444, NULL, NULL, &part, LF_ERROR),
+		-EDQUOT, "two");
+	ck_assert_uint_gt(part.cells_written, 0);
+	expect_matrices(device, TINY_LINEARS, whole.cells_written + part.cells_written);
+	lf_device_close(device);
+}
+END_TEST
+
 /* A copy of the tiny model's folder with one file replaced. */
 static const char *altered_model(const char *file, const void *bytes, size_t size)
 {
@@ -444,6 +465,7 @@ int main(void)
 	tcase_add_test(tcase, batches_that_are_refused);
 	tcase_add_test(tcase, options_that_are_refused);
 	tcase_add_test(tcase, deploying_happens_whole_or_not_at_all);
+	tcase_add_test(tcase, a_deployment_that_runs_out_of_budget);
 	tcase_add_test(tcase, models_that_are_refused);
 	tcase_add_test(tcase, other_weights_are_not_taken_for_those_deployed);
 	suite_add_tcase(suite, tcase);

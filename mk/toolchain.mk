@@ -63,6 +63,7 @@ programs_of = $(if $(1),$(shell grep -lwE 'main|TEST_HARNESS_MAIN' $(1)))
 
 # Asked once and only when a recipe needs it: the packages may not be there for `make setup`.
 pkg_flags = $(if $(flavour_$(1)_$(2)),,$(eval flavour_$(1)_$(2) := \
-	$(shell $(PKG_CONFIG) --$(1) $(PACKAGES_$(2)) || echo pkg-config-failed)))$(flavour_$(1)_$(2))
+	$(or $(shell $(PKG_CONFIG) --$(1) $(PACKAGES_$(2)) 2>/dev/null), \
+		$(error not installed: some of $(PACKAGES_$(2)); run `make setup`))))$(flavour_$(1)_$(2))
 PACKAGES_lf := libdrm libnl-3.0 libnl-genl-3.0 jansson libutf8proc
 PACKAGES_check := check

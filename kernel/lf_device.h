@@ -35,7 +35,6 @@ struct lf_bus {
  * @regs: the register block; only between drm_dev_enter() and drm_dev_exit() once registered
  * @limits: constant after probe
  * @queues: queue 0 takes management commands, the others jobs
- * @schedulers: of the work queues
  * @submit_wq: the schedulers run here
  * @jobs: jobs not yet freed
  * @job_timeout: how long a job may run, jiffies
@@ -62,7 +61,6 @@ struct lf_device {
 	void __iomem *regs;
 	struct lf_limits limits;
 	struct lf_queue queues[LF_QUEUES_MAX];
-	struct drm_gpu_scheduler *schedulers[LF_QUEUES_MAX - 1];
 	struct workqueue_struct *submit_wq;
 	atomic_t jobs;
 	unsigned long job_timeout;

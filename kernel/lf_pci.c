@@ -25,6 +25,9 @@ static int request_msix(struct lf_device *lf, struct pci_dev *pdev)
 	for (i = 0; !err && i < lf->limits.queues; i++)
 		err = devm_request_irq(&pdev->dev, pci_irq_vector(pdev, 1 + i), lf_queue_irq, 0,
 				       lf->queues[i].name, &lf->queues[i]);
+	/* A queue for each processor, see lf_sched_entity_init(). Where this fails it is slower. */
+	for (i = 1; !err && i < lf->limits.queues; i++)
+		irq_set_affinity(pci_irq_vector(pdev, 1 + i), get_cpu_mask(i - 1));
 	return err;
 }
 

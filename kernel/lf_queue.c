@@ -218,7 +218,6 @@ void lf_queue_start(struct lf_queue *queue)
 	lf_write(lf, queue_register(queue, LF_QUEUE_ENTRIES), queue->entries);
 	lf_write(lf, queue_register(queue, LF_QUEUE_CONTROL), LF_QUEUE_ENABLE);
 	queue->enabled = true;
-	queue->restarted = jiffies;
 
 	list_for_each_entry_safe(request, next, &again, link) {
 		list_del_init(&request->link);

@@ -52,10 +52,12 @@ void lf_reset(struct lf_device *lf, struct lf_queue *queue, struct lf_request *g
 		WRITE_ONCE(lf->wedged, true);
 	}
 	for (i = 0; i < lf->limits.queues; i++) {
-		if (err)
+		if (err) {
 			lf_queue_abort(&lf->queues[i], -ENODEV);
-		else
-			lf_queue_start(&lf->queues[i]);
+			continue;
+		}
+		lf_queue_start(&lf->queues[i]);
+		lf->queues[i].restarted = jiffies;
 	}
 	lf_sched_start(lf);
 }

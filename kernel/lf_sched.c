@@ -9,6 +9,7 @@
  */
 #include <linux/dma-mapping.h>
 #include <linux/jiffies.h>
+#include <linux/smp.h>
 #include <linux/wait_bit.h>
 
 #include <drm/drm_drv.h>
@@ -287,7 +288,6 @@ int lf_sched_init(struct lf_device *lf)
 		err = drmm_add_action_or_reset(&lf->drm, sched_fini_action, &queue->sched);
 		if (err)
 			return err;
-		lf->schedulers[i - 1] = &queue->sched;
 	}
 	return 0;
 }
@@ -297,14 +297,18 @@ int lf_sched_init(struct lf_device *lf)
  * @lf: device
  * @entity: to initialise; end with lf_sched_entity_fini()
  *
- * A file's jobs run in order; it moves to the least loaded queue when it has none in flight.
+ * A file's jobs run in order, on the work queue whose interrupts come to the processor that opens
+ * it: ending a job then needs no other processor. It stays there, the device gains nothing from a
+ * move.
  *
  * Return: 0 or -ENOMEM.
  */
 int lf_sched_entity_init(struct lf_device *lf, struct drm_sched_entity *entity)
 {
-	return drm_sched_entity_init(entity, DRM_SCHED_PRIORITY_NORMAL, lf->schedulers,
-				     lf->limits.queues - 1, NULL);
+	unsigned int queue = 1 + raw_smp_processor_id() % (lf->limits.queues - 1);
+	struct drm_gpu_scheduler *sched = &lf->queues[queue].sched;
+
+	return drm_sched_entity_init(entity, DRM_SCHED_PRIORITY_NORMAL, &sched, 1, NULL);
 }
 
 /**

@@ -6,6 +6,7 @@
 #include <glob.h>
 #include <grp.h>
 #include <linux/sync_file.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -27,6 +28,21 @@ int guest_open(void)
 	fd = open(nodes.gl_pathv[0], O_RDWR | O_CLOEXEC);
 	globfree(&nodes);
 	CHECK(fd >= 0);
+	return fd;
+}
+
+int guest_open_on(unsigned int processor)
+{
+	unsigned int processors = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t before, one;
+	int fd;
+
+	CHECK_OK(sched_getaffinity(0, sizeof(before), &before));
+	CPU_ZERO(&one);
+	CPU_SET(processor % processors, &one);
+	CHECK_OK(sched_setaffinity(0, sizeof(one), &one));
+	fd = guest_open();
+	CHECK_OK(sched_setaffinity(0, sizeof(before), &before));
 	return fd;
 }
 

@@ -43,6 +43,9 @@ struct guest_job {
 /** guest_open() - the first accelerator */
 int guest_open(void);
 
+/** guest_open_on() - the same from a processor, and so for another queue; @processor wraps around */
+int guest_open_on(unsigned int processor);
+
 /** guest_info() - its limits */
 struct drm_lf_device_info guest_info(int fd);
 

@@ -22,7 +22,7 @@ struct bench {
 
 static struct bench bench(void)
 {
-	struct bench bench = { .fd = guest_open() };
+	struct bench bench = { .fd = guest_open_on(0) };
 	uint64_t seed = 5;
 
 	bench.matrix = guest_matrix(bench.fd, ROWS, COLS, seed, bench.weights);
@@ -114,7 +114,7 @@ static void shared_buffer_orders_files(void)
 {
 	enum { ROUNDS = 30, AHEAD = 20 };
 	struct bench set = bench();
-	int other = guest_open(), exported;
+	int other = guest_open_on(1), exported;
 	uint32_t theirs, matrix, syncobj = guest_syncobj(other);
 	int8_t weights[COLS * COLS];
 	struct guest_buffer result = guest_buffer(other, 4096);

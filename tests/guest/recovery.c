@@ -47,7 +47,8 @@ struct bench {
 
 static struct bench bench(uint64_t seed)
 {
-	struct bench bench = { .fd = guest_open() };
+	/* Files are spread over the queues. */
+	struct bench bench = { .fd = guest_open_on((unsigned int)seed) };
 
 	bench.matrix = guest_matrix(bench.fd, ROWS, COLS, seed, bench.weights);
 	bench.syncobj = guest_syncobj(bench.fd);

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """The peer of bench_train.c: the same training step and the same embedding in PyTorch, in fp32.
 
@@ -8,14 +8,16 @@ once, so that no dense change of a weight is made in a step.
 
 import json
 import os
-import statistics
 import sys
 import time
 
+# Threads that wait by spinning take the processor from one another when others use the machine too.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# pylint: disable=wrong-import-position
 import torch
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
-# pylint: disable=wrong-import-position
 import bert_reference
 
 MODULES, RANK, BATCH, TOKENS, CLASSES, THREADS = 20, 16, 16, 64, 10, 2
@@ -113,14 +115,14 @@ class Model(torch.nn.Module):
         return torch.nn.functional.normalize(x.mean(1), dim=-1)
 
 
-def median_ms(step):
-    """Median time of a step; a machine that is slow at it gets fewer steps."""
+def fastest_ms(step):
+    """Time of the fastest step; a machine that is slow at it gets fewer steps."""
     times = []
     while len(times) < WARM_STEPS + STEPS and sum(times) < SECONDS * 1e3:
         begin = time.monotonic()
         step()
         times.append((time.monotonic() - begin) * 1e3)
-    return statistics.median(times[min(WARM_STEPS, len(times) - 1):])
+    return min(times)
 
 
 def peer_name():
@@ -159,7 +161,7 @@ def main():
         model(ids)
     for name, step in (("train_step.lorafusion.b16t64", train), ("infer.b16t64", embed)):
         print(json.dumps({"name": name, "unit": "ms", "peer": peer_name(),
-                          "peer_value": round(median_ms(step), 3)}))
+                          "peer_value": round(fastest_ms(step), 3)}))
 
 
 if __name__ == "__main__":

@@ -316,16 +316,18 @@ int lf_sched_entity_init(struct lf_device *lf, struct drm_sched_entity *entity)
  * @lf: device
  * @entity: of the file
  *
- * What is on the ring ends by itself. A scheduler that is just taking a job of the entity would put
- * the entity back on its run queue after drm_sched_entity_fini() has taken it off, so none may run
- * meanwhile.
+ * What is on the ring ends by itself. Were the scheduler just taking a job of the entity, it would
+ * put the entity back on its run queue after drm_sched_entity_fini() has taken it off; so it must
+ * not run meanwhile.
  */
 void lf_sched_entity_fini(struct lf_device *lf, struct drm_sched_entity *entity)
 {
+	struct drm_gpu_scheduler *sched = entity->rq->sched;
+
 	mutex_lock(&lf->reset_lock);
-	lf_sched_stop(lf);
+	drm_sched_wqueue_stop(sched);
 	drm_sched_entity_fini(entity);
-	lf_sched_start(lf);
+	drm_sched_wqueue_start(sched);
 	mutex_unlock(&lf->reset_lock);
 }
 

@@ -88,6 +88,8 @@ float *tiny_expected(const struct tiny *tiny, const char *name, size_t count);
  * expect_close() - fail unless two arrays agree
  * @what: for the message
  * @tolerance: largest difference, as a share of the largest expected magnitude
+ *
+ * The environment variable LF_TEST_FIGURES prints what was found.
  */
 void expect_close(const char *what, const float *actual, const float *expected, size_t count,
 		  double tolerance);

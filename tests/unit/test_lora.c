@@ -255,8 +255,8 @@ START_TEST(a_target_that_is_the_end_of_another)
 	method = make_lora(&tiny, 1u << LF_TARGET_OUTPUT);
 	ck_assert_lf(lf_lora_write(method, io_path("adapter"), "tiny", LF_ERROR));
 	find_slots(&tiny, paths, slots);
-	ck_assert_lf(lf_adapter_read(&adapter, io_path("adapter"), slots, TINY_LINEARS, RANK,
-				     LF_ERROR));
+	ck_assert_lf(
+		lf_adapter_read(&adapter, io_path("adapter"), slots, TINY_LINEARS, RANK, LF_ERROR));
 	ck_assert_uint_eq(lf_adapter_layer_count(adapter), TINY_BLOCKS);
 	ck_assert_str_eq(lf_adapter_layer_at(adapter, 0)->path, "encoder.layer.0.output.dense");
 	lf_adapter_free(adapter);

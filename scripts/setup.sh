@@ -20,8 +20,8 @@ vm='seabios qemu-system-data busybox-static cpio kmod xz-utils python3'
 data='apt python3 python3-pip python3-venv ca-certificates'
 test='python3 libclang-rt-dev'
 lint='clang-format clang-tidy cppcheck sparse shellcheck pyflakes3 git'
-# shellcheck disable=SC2034
 # The distribution's PyTorch multiplies with the BLAS that is there; the reference one is no peer.
+# shellcheck disable=SC2034
 golden='python3-torch python3-numpy libopenblas0-pthread'
 docs='python3-sphinx python3-myst-parser'
 

@@ -314,7 +314,8 @@ struct drm_lf_job_record {
  * Jobs of a file that share a buffer or matrix, one of them writing it, run in the order of submission. PROGRAM needs a
  * matrix created by this file and not yet committed; READ needs CAP_SYS_ADMIN. The fence of a job that failed carries
  * EINVAL (a descriptor the device refuses), EDOM (NaN, Inf or a number out of range), EDQUOT (write budget), EIO (cells, DMA, internal),
- * ETIMEDOUT (ended by the timeout) or ECANCELED.
+ * ETIMEDOUT (ended by the timeout), ECANCELED (PROGRAM overtaken by a reset), ESRCH (the file was closed before the job
+ * started) or ENODEV.
  */
 struct drm_lf_submit {
 	__u64 commands;

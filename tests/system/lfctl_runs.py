@@ -126,6 +126,21 @@ def test_what_is_not_deployed_is_refused():
         ktap.equal((found["rows"], found["cols"], found["mode"]), (64, 32, "0444"))
 
 
+def test_what_is_deleted_makes_room():
+    with fixture.bench(deployed=True) as bench:
+        def matrix(*words, **options):
+            return fixture.lfctl("matrix", *words, "--device", bench.device, "--json", **options)
+
+        names = [row["name"] for row in matrix("list").json()["matrices"]]
+        assert "no matrix" in matrix("delete", "nothing", status=fixture.FAILED).errors
+        ktap.equal(matrix("delete", names[0]).json()["deleted"], [names[0]])
+        below = names[1].split("/")[0] + "/"
+        ktap.equal(sorted(matrix("delete", below).json()["deleted"]),
+                   sorted(name for name in names[1:] if name.startswith(below)))
+        ktap.equal([row["name"] for row in matrix("list").json()["matrices"]],
+                   [name for name in names if not name.startswith(below)])
+
+
 def test_outputs_that_cannot_be_written_are_refused_before_the_work():
     with fixture.bench(deployed=True) as bench:
         folder = bench.out / "folder"

@@ -230,7 +230,7 @@ def test_manual_and_completion_know_every_command_and_option():
                            'complete_words lfctl tr; complete_words lfctl matrix ""; '
                            'complete_words lfctl train --method ""\n')
     run = subprocess.run(["bash"], input=script, capture_output=True, text=True, check=False)
-    ktap.equal((run.stdout, run.stderr), ("train\nlist info\nlorafusion lora head\n", ""))
+    ktap.equal((run.stdout, run.stderr), ("train\nlist info delete\nlorafusion lora head\n", ""))
 
 
 if __name__ == "__main__":

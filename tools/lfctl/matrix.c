@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* lfctl matrix list and info. */
+/* lfctl matrix list, info and delete. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <lf/matrix.h>
 
@@ -73,6 +75,48 @@ static int info(const void *values, char **operands, json_t *result, struct lf_e
 	return ret;
 }
 
+/* A name that ends in / stands for all matrices below it, e.g. those of a deployed model. */
+static bool is_meant(const char *wanted, const char *name)
+{
+	size_t length = strlen(wanted);
+
+	if (length && wanted[length - 1] == '/')
+		return !strncmp(wanted, name, length);
+	return !strcmp(wanted, name);
+}
+
+static int delete (const void *values, char **operands, json_t *result, struct lf_error *error)
+{
+	const struct common *common = values;
+	json_t *names = json_array();
+	struct lf_matrix_info *matrices;
+	struct lf_device *device;
+	uint32_t count;
+	int ret;
+
+	json_object_set_new(result, "deleted", names);
+	ret = open_device(common, &device, error);
+	if (ret)
+		return ret;
+	ret = lf_matrix_list(device, &matrices, &count, error);
+	if (!ret) {
+		for (uint32_t at = 0; !ret && at < count; at++) {
+			const char *name = (const char *)matrices[at].publication.name;
+
+			if (!is_meant(operands[0], name))
+				continue;
+			ret = lf_matrix_unlink(device, name, error);
+			if (!ret)
+				json_array_append_new(names, json_string(name));
+		}
+		free(matrices);
+	}
+	if (!ret && !json_array_size(names))
+		ret = lf_error_set(error, -ENOENT, "there is no matrix \"%s\"", operands[0]);
+	lf_device_close(device);
+	return ret;
+}
+
 const struct command matrix_commands[] = {
 	{ "matrix",
 	  "list",
@@ -92,5 +136,14 @@ const struct command matrix_commands[] = {
 	  &common_defaults,
 	  NULL,
 	  info },
+	{ "matrix",
+	  "delete",
+	  "NAME",
+	  "take a matrix away, or with NAME/ all below it; tiles are free when nobody uses them",
+	  { device_options, common_options },
+	  sizeof(struct common),
+	  &common_defaults,
+	  NULL,
+	  delete },
 	{ 0 },
 };

@@ -163,6 +163,7 @@ void lf_params_add_properties(LFAccel *s, Object *owner);
 struct xbar_params *lf_params_build(LFAccel *s, Error **errp);
 
 /* lf-queue.c */
+void lf_queue_clear(LFQueue *queue);
 void lf_queue_enable(LFAccel *s, LFQueue *queue);
 void lf_queue_disable(LFAccel *s, LFQueue *queue);
 bool lf_queue_draining(const LFAccel *s, const LFQueue *queue);

@@ -36,6 +36,17 @@ void lf_queue_fault(LFAccel *s, LFQueue *queue, const char *reason)
     lf_accel_event(s);
 }
 
+/* The rings are empty, and nothing is known of a job at the head. */
+void lf_queue_clear(LFQueue *queue)
+{
+    queue->hung = false;
+    queue->at_barrier = false;
+    queue->submission_head = 0;
+    queue->submission_tail = 0;
+    queue->completion_head = 0;
+    queue->completion_tail = 0;
+}
+
 void lf_queue_enable(LFAccel *s, LFQueue *queue)
 {
     const char *problem = NULL;
@@ -57,6 +68,7 @@ void lf_queue_enable(LFAccel *s, LFQueue *queue)
     }
     trace_lf_accel_queue_enable(queue->index, queue->submission,
                                 queue->completion, queue->entries);
+    lf_queue_clear(queue);
     queue->enabled = true;
     queue->phase = 1;
 }
@@ -72,12 +84,7 @@ void lf_queue_disable(LFAccel *s, LFQueue *queue)
     }
     queue->enabled = false;
     queue->fault = false;
-    queue->hung = false;
-    queue->at_barrier = false;
-    queue->submission_head = 0;
-    queue->submission_tail = 0;
-    queue->completion_head = 0;
-    queue->completion_tail = 0;
+    lf_queue_clear(queue);
     queue->generation++;
     /* Jobs of other queues may have waited for those that are gone. */
     lf_executor_wake(s);
@@ -158,7 +165,7 @@ static bool lf_queue_ready(LFAccel *s, LFQueue *queue)
 /* The queue whose turn it is, or NULL when there is nothing to do. */
 LFQueue *lf_queue_next(LFAccel *s)
 {
-    if (s->fatal || !(s->control & LF_CONTROL_ENABLE)) {
+    if (!s->xbar || s->fatal || !(s->control & LF_CONTROL_ENABLE)) {
         return NULL;
     }
     for (uint32_t i = 0; i < s->queue_count; i++) {

@@ -11,7 +11,10 @@
 #include "migration/vmstate.h"
 #include "lf-accel.h"
 
-/* The stream comes from outside: positions index arrays. */
+/*
+ * The stream comes from outside: positions index arrays. Those of a disabled
+ * queue are not in use until it is enabled, and zero then.
+ */
 static int lf_queue_post_load(void *opaque, int version_id)
 {
     LFQueue *queue = opaque;
@@ -20,6 +23,7 @@ static int lf_queue_post_load(void *opaque, int version_id)
         return -EINVAL;
     }
     if (!queue->enabled) {
+        lf_queue_clear(queue);
         return 0;
     }
     if (queue->entries < 2 || queue->entries > LF_RING_ENTRIES_MAX ||
@@ -59,6 +63,19 @@ static const VMStateDescription vmstate_lf_queue = {
 };
 /* clang-format on */
 
+/*
+ * The model knows a memory that is being replaced. Without a model no job
+ * begins: a machine that goes on after a load that failed does no harm.
+ */
+static int lf_accel_pre_load(void *opaque)
+{
+    LFAccel *s = opaque;
+
+    xbar_destroy(s->xbar);
+    s->xbar = NULL;
+    return 0;
+}
+
 /* The memory has arrived: only now is there a device to attach to it. */
 static int lf_accel_post_load(void *opaque, int version_id)
 {
@@ -67,6 +84,7 @@ static int lf_accel_post_load(void *opaque, int version_id)
 
     if (lf_accel_attach(s, &error) < 0) {
         error_report_err(error);
+        s->fatal = true;
         return -EINVAL;
     }
     s->next_queue %= s->queue_count;
@@ -78,6 +96,7 @@ const VMStateDescription vmstate_lf_accel = {
     .name = "lf-accel/core",
     .version_id = 1,
     .minimum_version_id = 1,
+    .pre_load = lf_accel_pre_load,
     .post_load = lf_accel_post_load,
     .fields = (VMStateField[]) {
         VMSTATE_UINT32_EQUAL(queue_count, LFAccel, "number of queues"),

@@ -6,6 +6,7 @@
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
 #include "qapi/qmp/qdict.h"
+#include "qemu/bswap.h"
 #include "device.h"
 
 #define ROWS 64
@@ -78,13 +79,9 @@ static void test_restart(const void *options)
     g_rmdir(folder);
 }
 
-/* The machine of @from, from here on in another process. */
-static Device *move(Device *from, const char *memory, const char *options,
-                    const char *file)
+static void save(Device *from, const char *file)
 {
     g_autofree char *uri = g_strdup_printf("exec:cat > %s", file);
-    g_autofree char *source = g_strdup_printf("exec:cat %s", file);
-    Device *to;
     QDict *reply;
     bool done = false;
 
@@ -101,7 +98,15 @@ static Device *move(Device *from, const char *memory, const char *options,
         qobject_unref(reply);
         g_usleep(10000);
     }
-    to = device_start_bare(memory, options, "-incoming defer");
+}
+
+/* The machine of @from, from here on in another process. */
+static Device *load(Device *from, const char *memory, const char *options,
+                    const char *file)
+{
+    g_autofree char *source = g_strdup_printf("exec:cat %s", file);
+    Device *to = device_start_bare(memory, options, "-incoming defer");
+
     qtest_qmp_assert_success(
         to->qts, "{'execute': 'migrate-incoming', 'arguments': {'uri': %s}}",
         source);
@@ -145,7 +150,8 @@ static void test_save(void)
     device_write(device, LF_REG_INJECT, LF_INJECT_FAIL_JOB);
     telemetry = device_telemetry(device);
 
-    device = move(device, memory, options, file);
+    save(device, file);
+    device = load(device, memory, options, file);
     g_assert_cmphex(device_read(device, LF_REG_IRQ_MASK), ==, 0xa);
     g_assert_cmpuint(device_read(device, LF_REG_INJECT), ==,
                      LF_INJECT_FAIL_JOB);
@@ -166,6 +172,50 @@ static void test_save(void)
     g_rmdir(folder);
 }
 
+/* The positions of queue 2 in the stream @file become numbers without sense. */
+static void spoil_positions(Device *device, const char *file)
+{
+    g_autofree uint8_t *stream = NULL;
+    uint8_t window[16];
+    uint8_t *found;
+    gsize bytes;
+
+    stq_be_p(window, device->queues[2].submissions);
+    stq_be_p(window + 8, device->queues[2].completions);
+    g_assert_true(
+        g_file_get_contents(file, (char **)&stream, &bytes, NULL));
+    found = memmem(stream, bytes, window, sizeof(window));
+    g_assert_nonnull(found);
+    /* Behind the entries and four bytes that are true or false. */
+    for (int i = 0; i < 4; i++) {
+        stl_be_p(found + sizeof(window) + 8 + 4 * i, 0x0fffff00);
+    }
+    g_assert_true(
+        g_file_set_contents(file, (const char *)stream, bytes, NULL));
+}
+
+/* What a stream says of the rings of a disabled queue has no effect. */
+static void test_disabled(void)
+{
+    const char *memory = "memory-backend-ram,size=64M";
+    const char *options = ",tiles=64";
+    g_autofree char *folder = temporary_folder();
+    g_autofree char *file = g_build_filename(folder, "state", NULL);
+    Device *device = device_start(memory, options);
+
+    queue_expect_works(device, 2);
+    device_write(device, WINDOW(2, LF_QUEUE_CONTROL), 0);
+    save(device, file);
+    spoil_positions(device, file);
+    device = load(device, memory, options, file);
+    queue_open(device, 2, TEST_RING_ENTRIES);
+    queue_expect_works(device, 2);
+    queue_expect_works(device, 1);
+    device_stop(device);
+    g_unlink(file);
+    g_rmdir(folder);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -173,5 +223,6 @@ int main(int argc, char **argv)
     qtest_add_data_func("/lf-accel/lasting/restart-durable",
                         ",tiles=64,durable=on", test_restart);
     qtest_add_func("/lf-accel/lasting/save", test_save);
+    qtest_add_func("/lf-accel/lasting/disabled", test_disabled);
     return g_test_run();
 }

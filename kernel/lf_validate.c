@@ -5,6 +5,7 @@
  * the matrix's state, are lf_submit.c's. Ranges that a job both reads and writes are left to the
  * device, which refuses the job with LF_STATUS_OVERLAP.
  */
+#include <linux/array_size.h>
 #include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/math.h>
@@ -107,6 +108,37 @@ static int check_no_operands_but(struct lf_validation *v, const struct lf_comman
 	return err;
 }
 
+/* Scalars that an opcode names; the others must be zero. */
+#define USES_FLAGS	 BIT(0)
+#define USES_MATRIX	 BIT(1)
+#define USES_COUNT	 BIT(2)
+#define USES_FIRST	 BIT(3)
+#define USES_WIDTH	 BIT(4)
+#define USES_RANK	 BIT(5)
+#define USES_FIXED_SCALE BIT(6)
+
+static int check_no_scalars_but(struct lf_validation *v, const struct lf_command *command, u32 used)
+{
+	const struct {
+		u32 bit;
+		u32 value;
+		const char *field;
+	} scalars[] = {
+		{ USES_FLAGS, le16_to_cpu(command->flags), "flags" },
+		{ USES_MATRIX, le32_to_cpu(command->matrix), "matrix" },
+		{ USES_COUNT, le32_to_cpu(command->count), "count" },
+		{ USES_FIRST, le32_to_cpu(command->first), "first" },
+		{ USES_WIDTH, le32_to_cpu(command->width), "width" },
+		{ USES_RANK, le32_to_cpu(command->rank), "rank" },
+		{ USES_FIXED_SCALE, le32_to_cpu(command->fixed_scale), "fixed_scale" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(scalars); i++)
+		if (!(used & scalars[i].bit) && scalars[i].value)
+			return refuse(v, scalars[i].field);
+	return 0;
+}
+
 static int check_matrix(struct lf_validation *v, const struct lf_command *command, u8 use,
 			const struct lf_matrix_shape **shape)
 {
@@ -140,21 +172,9 @@ static bool is_scale(u32 bits)
 
 static int check_barrier(struct lf_validation *v, const struct lf_command *command)
 {
-	if (command->flags)
-		return refuse(v, "flags");
-	if (command->matrix)
-		return refuse(v, "matrix");
-	if (command->count)
-		return refuse(v, "count");
-	if (command->first)
-		return refuse(v, "first");
-	if (command->width)
-		return refuse(v, "width");
-	if (command->rank)
-		return refuse(v, "rank");
-	if (command->fixed_scale)
-		return refuse(v, "fixed_scale");
-	return check_no_operands_but(v, command, false, false);
+	int err = check_no_scalars_but(v, command, 0);
+
+	return err ?: check_no_operands_but(v, command, false, false);
 }
 
 static int check_mvm(struct lf_validation *v, const struct lf_command *command)
@@ -172,21 +192,18 @@ static int check_mvm(struct lf_validation *v, const struct lf_command *command)
 		return refuse(v, "flags");
 	if (int8 && !(flags & LF_MVM_FIXED_SCALE))
 		return refuse(v, "flags");
-	err = check_matrix(v, command, LF_USE_MULTIPLY, &shape);
+	err = check_no_scalars_but(v, command,
+				   USES_FLAGS | USES_MATRIX | USES_COUNT |
+					   (flags & LF_MVM_FIXED_SCALE ? USES_FIXED_SCALE : 0));
+	if (!err)
+		err = check_matrix(v, command, LF_USE_MULTIPLY, &shape);
 	if (!err)
 		err = check_count(v, command);
 	if (err)
 		return err;
 	if (int8 && shape->format != LF_FORMAT_INT8)
 		return refuse(v, "flags");
-	if (command->first)
-		return refuse(v, "first");
-	if (command->width)
-		return refuse(v, "width");
-	if (command->rank)
-		return refuse(v, "rank");
-	if (flags & LF_MVM_FIXED_SCALE ? !is_scale(le32_to_cpu(command->fixed_scale))
-				       : command->fixed_scale != 0)
+	if ((flags & LF_MVM_FIXED_SCALE) && !is_scale(le32_to_cpu(command->fixed_scale)))
 		return refuse(v, "fixed_scale");
 
 	inputs = transpose ? shape->cols : shape->rows;
@@ -258,17 +275,13 @@ static int check_fuse(struct lf_validation *v, const struct lf_command *command)
 	default:
 		return refuse(v, "flags");
 	}
-	if (command->matrix)
-		return refuse(v, "matrix");
-	err = check_count(v, command);
+	err = check_no_scalars_but(v, command, USES_FLAGS | USES_COUNT | USES_WIDTH | USES_RANK);
+	if (!err)
+		err = check_count(v, command);
 	if (err)
 		return err;
-	if (command->first)
-		return refuse(v, "first");
 	if (!width)
 		return refuse(v, "width");
-	if (command->fixed_scale)
-		return refuse(v, "fixed_scale");
 	err = check_operand(v, &command->input, &vectors, LF_USE_READ, "input");
 	if (!err)
 		err = check_operand(v, &command->output, &vectors, LF_USE_WRITE, "output");
@@ -305,21 +318,15 @@ static int check_rows(struct lf_validation *v, const struct lf_command *command,
 	struct extent extent;
 	int err;
 
-	if (command->flags)
-		return refuse(v, "flags");
-	err = check_matrix(v, command, use, &shape);
+	err = check_no_scalars_but(v, command, USES_MATRIX | USES_COUNT | USES_FIRST);
+	if (!err)
+		err = check_matrix(v, command, use, &shape);
 	if (err)
 		return err;
 	if (!count)
 		return refuse(v, "count");
 	if (first + count > shape->rows)
 		return refuse(v, "first");
-	if (command->width)
-		return refuse(v, "width");
-	if (command->rank)
-		return refuse(v, "rank");
-	if (command->fixed_scale)
-		return refuse(v, "fixed_scale");
 	err = check_no_operands_but(v, command, program, !program);
 	if (err)
 		return err;
@@ -342,21 +349,13 @@ static int check_calibrate(struct lf_validation *v, const struct lf_command *com
 	const struct lf_matrix_shape *shape;
 	int err;
 
-	if (command->flags)
-		return refuse(v, "flags");
-	err = check_matrix(v, command, LF_USE_CALIBRATE, &shape);
+	err = check_no_scalars_but(v, command, USES_MATRIX | USES_COUNT);
+	if (!err)
+		err = check_matrix(v, command, LF_USE_CALIBRATE, &shape);
 	if (!err)
 		err = check_count(v, command);
 	if (err)
 		return err;
-	if (command->first)
-		return refuse(v, "first");
-	if (command->width)
-		return refuse(v, "width");
-	if (command->rank)
-		return refuse(v, "rank");
-	if (command->fixed_scale)
-		return refuse(v, "fixed_scale");
 	err = check_no_operands_but(v, command, true, false);
 	return err
 		       ?: check_operand(v, &command->input,

@@ -26,6 +26,14 @@
 #define LF_JOB_BUFFERS_MAX 256
 #define LF_BUFFER_PAGES_MAX (1u << 18)
 
+/*
+ * Most bytes a job may read and write in buffers: its operands are copied, and
+ * many may name the same few pages, so the host's memory needs a bound of its
+ * own. Rows with gaps count as whole lines of LF_ROW_ALIGN.
+ */
+#define LF_JOB_BYTES_MAX (512u << 20)
+#define LF_ROW_ALIGN 64
+
 #define LF_WORKERS_MAX 64
 
 typedef struct LFAccel LFAccel;

@@ -26,9 +26,6 @@
 /* The arena of an ordinary job is kept for the next, that of a giant is not. */
 #define LF_ARENA_KEEP_BYTES (128u << 20)
 
-/* Vectors of the private copies begin on cache lines. */
-#define LF_ROW_ALIGN 64
-
 typedef struct LFJob {
     LFAccel *s;
     LFQueue *queue;
@@ -213,7 +210,8 @@ static bool lf_job_place(LFJob *job)
                                                LF_ROW_ALIGN);
         }
         if (umul64_overflow(transfer->memory_stride, transfer->rows, &size) ||
-            uadd64_overflow(bytes, ROUND_UP(size, LF_ROW_ALIGN), &bytes)) {
+            uadd64_overflow(bytes, ROUND_UP(size, LF_ROW_ALIGN), &bytes) ||
+            bytes > LF_JOB_BYTES_MAX) {
             return lf_job_invalid(job, "bytes to transfer");
         }
     }

@@ -140,6 +140,8 @@ static uint32_t lf_capability_read(LFAccel *s, uint32_t offset)
         return limits->dac_bits;
     case LF_REG_FORMATS:
         return limits->formats;
+    case LF_REG_JOB_BYTES:
+        return LF_JOB_BYTES_MAX;
     case LF_REG_PRESET ... LF_REG_PRESET + LF_PRESET_BYTES - 1:
         return ldl_le_p(limits->preset + (offset - LF_REG_PRESET));
     default:

@@ -6,6 +6,7 @@
  * that is printed.
  */
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
 #include "device.h"
 
 #define REGISTER_ROUNDS 4000
@@ -209,10 +210,66 @@ static void test_jobs(void)
     device_stop(target.device);
 }
 
+/* Every page of a large buffer is one page: what is small for a guest is not for its host. */
+static Buffer *repeated_page(Device *device, uint64_t bytes)
+{
+    Buffer *buffer = g_new0(Buffer, 1);
+    uint64_t page = device_alloc(device, LF_PAGE_BYTES);
+    g_autofree uint64_t *list = NULL;
+
+    buffer->bytes = bytes;
+    buffer->page_count = bytes / LF_PAGE_BYTES;
+    buffer->list = device_alloc(device, buffer->page_count * sizeof(*list));
+    list = g_new(uint64_t, buffer->page_count);
+    for (uint32_t i = 0; i < buffer->page_count; i++) {
+        list[i] = cpu_to_le64(page);
+    }
+    qtest_bufwrite(device->qts, buffer->list, list,
+                   buffer->page_count * sizeof(*list));
+    return buffer;
+}
+
+#define WIDE 16384
+#define WIDE_BATCH 1024
+#define WIDE_BYTES (WIDE * sizeof(float))
+
+/* Jobs of 64 MiB a command; eight of them and their scales are too much. */
+static void test_amplified(void)
+{
+    Device *device = device_start_default("");
+    uint64_t operand = WIDE_BATCH * WIDE_BYTES;
+    Buffer *buffer = repeated_page(device, operand + LF_PAGE_BYTES);
+    Job job = {};
+
+    g_assert_cmpuint(device_read(device, LF_REG_JOB_BYTES), ==, 8 * operand);
+    job.submission.scratch_bytes = operand;
+    for (uint32_t i = 0; i < TEST_JOB_COMMANDS; i++) {
+        struct lf_command *command = job_add(&job, LF_OP_FUSE);
+
+        command->flags = LF_FUSE_AFFINE;
+        command->count = WIDE_BATCH;
+        command->width = WIDE;
+        command->input = job_buffer(&job, buffer, 4 * i, WIDE_BYTES);
+        command->output = job_scratch(0, WIDE_BYTES);
+        command->scale = job_buffer(&job, buffer, 0, 0);
+        if (i == 1) {
+            Job small = job;
+
+            g_assert_cmpuint(job_run(device, 1, &small).status, ==,
+                             LF_STATUS_OK);
+        }
+    }
+    g_assert_cmpuint(job_run(device, 1, &job).status, ==, LF_STATUS_INVALID);
+    expect_works(device);
+    g_free(buffer);
+    device_stop(device);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/lf-accel/hostile/registers", test_registers);
     qtest_add_func("/lf-accel/hostile/jobs", test_jobs);
+    qtest_add_func("/lf-accel/hostile/amplified", test_amplified);
     return g_test_run();
 }

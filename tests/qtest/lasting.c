@@ -182,16 +182,14 @@ static void spoil_positions(Device *device, const char *file)
 
     stq_be_p(window, device->queues[2].submissions);
     stq_be_p(window + 8, device->queues[2].completions);
-    g_assert_true(
-        g_file_get_contents(file, (char **)&stream, &bytes, NULL));
+    g_assert_true(g_file_get_contents(file, (char **)&stream, &bytes, NULL));
     found = memmem(stream, bytes, window, sizeof(window));
     g_assert_nonnull(found);
     /* Behind the entries and four bytes that are true or false. */
     for (int i = 0; i < 4; i++) {
         stl_be_p(found + sizeof(window) + 8 + 4 * i, 0x0fffff00);
     }
-    g_assert_true(
-        g_file_set_contents(file, (const char *)stream, bytes, NULL));
+    g_assert_true(g_file_set_contents(file, (const char *)stream, bytes, NULL));
 }
 
 /* What a stream says of the rings of a disabled queue has no effect. */

@@ -14,7 +14,7 @@
 
 /* Interface version: a driver refuses another major, and accepts a larger minor. */
 #define LF_HW_VERSION_MAJOR  1
-#define LF_HW_VERSION_MINOR  0
+#define LF_HW_VERSION_MINOR  1
 
 /* PCI identity; the vendor number is the one QEMU sets aside for devices without a vendor. */
 #define LF_PCI_VENDOR_ID     0x1234
@@ -53,6 +53,7 @@
 #define LF_REG_ADC_BITS	     0x050
 #define LF_REG_DAC_BITS	     0x054
 #define LF_REG_FORMATS	     0x058 /* bit mask of 1 << LF_FORMAT_* */
+#define LF_REG_JOB_BYTES     0x05c /* most bytes a job reads and writes in buffers; since 1.1 */
 #define LF_REG_PRESET	     0x060 /* LF_PRESET_BYTES of text, zero padded */
 
 #define LF_REG_CONTROL	     0x080 /* LF_CONTROL_* */

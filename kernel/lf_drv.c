@@ -206,6 +206,7 @@ static const struct drm_driver lf_driver = {
 struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus, void __iomem *regs)
 {
 	struct lf_device *lf;
+	unsigned int i;
 	int err;
 
 	lf = devm_drm_dev_alloc(dev, &lf_driver, struct lf_device, drm);
@@ -214,6 +215,8 @@ struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus,
 	lf->bus = bus;
 	lf->regs = regs;
 	lf->job_timeout = max(1UL, msecs_to_jiffies(job_timeout_ms));
+	for (i = 0; i < ARRAY_SIZE(lf->queues); i++)
+		lf_queue_init(lf, i);
 	err = lf_hw_identify(lf);
 	return err ? ERR_PTR(err) : lf;
 }
@@ -244,7 +247,7 @@ static int start_queues(struct lf_device *lf)
 
 	err = lf_hw_reset(lf);
 	for (i = 0; !err && i < lf->limits.queues; i++)
-		err = lf_queue_init(lf, i);
+		err = lf_queue_allocate(&lf->queues[i]);
 	if (!err)
 		err = lf->bus->request_irqs(lf);
 	if (!err)

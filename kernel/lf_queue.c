@@ -26,26 +26,36 @@ static u32 completion_doorbell(const struct lf_queue *queue)
 }
 
 /**
- * lf_queue_init() - allocate the rings of a queue
+ * lf_queue_init() - a queue without rings, stopped
  * @lf: device
  * @index: number of the queue
+ *
+ * Such a queue can be stopped and aborted, so that a device that never started can be taken down.
+ */
+void lf_queue_init(struct lf_device *lf, unsigned int index)
+{
+	struct lf_queue *queue = &lf->queues[index];
+
+	queue->lf = lf;
+	queue->index = index;
+	spin_lock_init(&queue->lock);
+	INIT_LIST_HEAD(&queue->inflight);
+	snprintf(queue->name, sizeof(queue->name), "lf_accel-q%u", index);
+}
+
+/**
+ * lf_queue_allocate() - allocate the rings of a queue
+ * @queue: of lf_queue_init()
  *
  * The rings live as long as the device is bound.
  *
  * Return: 0 or -ENOMEM.
  */
-int lf_queue_init(struct lf_device *lf, unsigned int index)
+int lf_queue_allocate(struct lf_queue *queue)
 {
-	struct lf_queue *queue = &lf->queues[index];
-	struct device *dev = lf->drm.dev;
+	struct device *dev = queue->lf->drm.dev;
 
-	queue->lf = lf;
-	queue->index = index;
-	queue->entries = lf->limits.ring_entries;
-	spin_lock_init(&queue->lock);
-	INIT_LIST_HEAD(&queue->inflight);
-	snprintf(queue->name, sizeof(queue->name), "lf_accel-q%u", index);
-
+	queue->entries = queue->lf->limits.ring_entries;
 	queue->submissions = dmam_alloc_coherent(dev, queue->entries * sizeof(*queue->submissions),
 						 &queue->submissions_dma, GFP_KERNEL);
 	queue->completions = dmam_alloc_coherent(dev, queue->entries * sizeof(*queue->completions),

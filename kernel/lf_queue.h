@@ -85,7 +85,8 @@ struct lf_queue {
 	char name[32];
 };
 
-int lf_queue_init(struct lf_device *lf, unsigned int index);
+void lf_queue_init(struct lf_device *lf, unsigned int index);
+int lf_queue_allocate(struct lf_queue *queue);
 int lf_queue_submit(struct lf_queue *queue, struct lf_request *request);
 void lf_queue_poll(struct lf_queue *queue);
 void lf_queue_stop(struct lf_queue *queue);

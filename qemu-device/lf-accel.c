@@ -5,6 +5,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/atomic.h"
 #include "qemu/units.h"
 #include "migration/vmstate.h"
 #include "lf-accel.h"
@@ -27,6 +28,13 @@ static void lf_model_parallel(void *opaque, uint32_t count,
     LFAccel *s = opaque;
 
     lf_workers_run(s->pool, count, work, argument);
+}
+
+static bool lf_model_cancelled(void *opaque)
+{
+    LFAccel *s = opaque;
+
+    return qatomic_read(&s->cancelled);
 }
 
 /*
@@ -53,6 +61,7 @@ int lf_accel_attach(LFAccel *s, Error **errp)
     MemoryRegion *mr = host_memory_backend_get_memory(s->memory);
     struct xbar_ops ops = {
         .parallel = lf_model_parallel,
+        .cancelled = lf_model_cancelled,
         .persist = s->durable ? lf_model_persist : NULL,
     };
     char message[XBAR_MESSAGE_BYTES] = "";
@@ -181,8 +190,8 @@ void lf_accel_finalize(LFAccel *s)
  * lf_accel_reset() - LF_CONTROL_RESET, and every reset of the bus
  * @s: the device
  *
- * Never waits: a calculation in progress ends in its own time, is found to be
- * orphaned then and leaves no trace in the host's memory.
+ * Never waits: a calculation in progress is told to end, is found to be orphaned
+ * then and leaves no trace in the host's memory.
  */
 void lf_accel_reset(LFAccel *s)
 {

@@ -8,7 +8,8 @@
  * Locking: everything below is protected by the big lock (BQL). The executor
  * thread holds it while it looks at queues and moves data, and lets go of it
  * while the model calculates; the model (LFAccel.xbar) belongs to whoever holds
- * the BQL while LFAccel.running is NULL, and to the executor otherwise.
+ * the BQL while LFAccel.running is NULL, and to the executor otherwise. Only
+ * LFAccel.cancelled is read without it.
  */
 #ifndef HW_LF_ACCEL_H
 #define HW_LF_ACCEL_H
@@ -134,6 +135,8 @@ struct LFAccel {
     bool vm_running;
     VMChangeStateEntry *vm_state_entry;
     LFQueue *running;
+    bool repeatable; /* the running job can begin again from its entry */
+    bool cancelled;  /* it is to end early; atomic, the model polls it */
     uint32_t next_queue;
     uint64_t time_advance_ns;
     struct lf_telemetry_block telemetry;
@@ -195,6 +198,7 @@ MemTxResult lf_dma_write(LFAccel *s, uint64_t address, const void *from,
                          size_t bytes);
 
 /* lf-executor.c */
+void lf_executor_cancel(LFAccel *s);
 void lf_executor_start(LFAccel *s);
 void lf_executor_stop(LFAccel *s);
 void lf_executor_wake(LFAccel *s);

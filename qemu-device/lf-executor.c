@@ -6,6 +6,7 @@
  * and nothing else.
  */
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "lf-accel.h"
@@ -28,6 +29,8 @@ static bool lf_executor_step(LFAccel *s)
         return false;
     }
     s->running = queue;
+    s->repeatable = false;
+    qatomic_set(&s->cancelled, false);
     lf_job_execute(s, queue);
     s->running = NULL;
 
@@ -55,9 +58,17 @@ static void *lf_executor_thread(void *opaque)
     return NULL;
 }
 
+/* The running job, of which there is one, is to end as soon as it can. */
+void lf_executor_cancel(LFAccel *s)
+{
+    qatomic_set(&s->cancelled, true);
+}
+
 /*
- * A machine that stops may be saved next: the job in progress ends first, and
- * its effects are in memory and registers; those behind it stay in their rings.
+ * A machine that stops may be saved next. The job in progress is cut short and
+ * begins again when the machine goes on, if it leaves nothing behind; else it
+ * ends first, and its effects are in memory and registers. Those behind it stay
+ * in their rings.
  * The cells are written through the host's address and not by the guest, so
  * dirty tracking has to be told.
  */
@@ -70,6 +81,9 @@ static void lf_executor_vm_state(void *opaque, bool running, RunState state)
     if (running) {
         lf_executor_wake(s);
         return;
+    }
+    if (s->running && s->repeatable) {
+        lf_executor_cancel(s);
     }
     while (s->running) {
         qemu_cond_wait_iothread(&s->idle);

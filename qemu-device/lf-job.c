@@ -150,6 +150,26 @@ static bool lf_job_has_barrier(const LFJob *job)
     return false;
 }
 
+/*
+ * Whether the job leaves nothing behind but its outputs, which are written at
+ * its end: cut short, it can begin again from its entry in the ring.
+ */
+static bool lf_job_is_repeatable(const LFJob *job)
+{
+    for (uint32_t i = 0; i < job->command_count; i++) {
+        switch (le16_to_cpu(job->commands[i].opcode)) {
+        case LF_OP_BARRIER:
+        case LF_OP_MVM:
+        case LF_OP_FUSE:
+        case LF_OP_READ:
+            break;
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Have the model check the job. Called without the BQL. */
 static bool lf_job_open(LFJob *job)
 {
@@ -402,6 +422,13 @@ static void lf_job_free(LFJob *job)
     g_free(job->commands);
 }
 
+/* Cut short, and not by its queue's end: the machine stops. */
+static bool lf_job_is_interrupted(const LFJob *job)
+{
+    return job->completion.status == cpu_to_le16(LF_STATUS_ABORTED) &&
+           lf_job_alive(job);
+}
+
 /* Post the record, unless nobody is there to read it. */
 static void lf_job_finish(LFJob *job)
 {
@@ -425,7 +452,8 @@ static void lf_job_finish(LFJob *job)
  *
  * Called on the executor thread with the BQL held, which is released meanwhile.
  * On return the job has its record; or stays at the head, because it hangs or
- * waits for another queue; or was orphaned.
+ * waits for another queue, or is to begin again when the machine goes on; or
+ * was orphaned.
  */
 void lf_job_execute(LFAccel *s, LFQueue *queue)
 {
@@ -443,9 +471,10 @@ void lf_job_execute(LFAccel *s, LFQueue *queue)
             lf_job_free(&job);
             return;
         }
+        s->repeatable = lf_job_is_repeatable(&job);
         lf_job_process(&job);
     }
-    if (!queue->hung) {
+    if (!queue->hung && !lf_job_is_interrupted(&job)) {
         lf_job_finish(&job);
     }
     lf_job_free(&job);

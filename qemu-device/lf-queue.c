@@ -82,6 +82,9 @@ void lf_queue_disable(LFAccel *s, LFQueue *queue)
     if (queue->enabled) {
         trace_lf_accel_queue_disable(queue->index, s->running == queue);
     }
+    if (s->running == queue) {
+        lf_executor_cancel(s);
+    }
     queue->enabled = false;
     queue->fault = false;
     lf_queue_clear(queue);

@@ -11,7 +11,7 @@ static int64_t count_clips(struct mvm *mvm, struct xbar *xbar, uint16_t *status)
 	uint32_t count = mvm->count, outputs = mvm->plane->outputs;
 	int64_t clips = 0;
 
-	for (mvm->first = 0; mvm->first < count; mvm->first += MVM_INPUT_PIECE) {
+	for (mvm->first = 0; !*status && mvm->first < count; mvm->first += MVM_INPUT_PIECE) {
 		char *workspace;
 
 		mvm->count =
@@ -25,6 +25,8 @@ static int64_t count_clips(struct mvm *mvm, struct xbar *xbar, uint16_t *status)
 		for (uint32_t column = 0; !*status && column < outputs; column += KERNEL_COLUMNS) {
 			uint32_t left = outputs - column;
 
+			if (xbar_device_cancelled(xbar))
+				*status = LF_STATUS_ABORTED;
 			clips += (int64_t)xbar_mvm_product(
 				mvm, 0, 0, mvm->count, column,
 				left < KERNEL_COLUMNS ? left : KERNEL_COLUMNS, MVM_ALL_GROUPS, d);

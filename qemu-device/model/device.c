@@ -23,6 +23,11 @@ void xbar_device_parallel(struct xbar *xbar, uint32_t count, void (*work)(void *
 		work(argument, i);
 }
 
+bool xbar_device_cancelled(const struct xbar *xbar)
+{
+	return xbar->ops.cancelled && xbar->ops.cancelled(xbar->opaque);
+}
+
 /* At least @bytes, 64-byte aligned, contents undefined; NULL without memory. */
 void *xbar_device_workspace(struct xbar *xbar, size_t bytes)
 {

@@ -80,6 +80,7 @@ struct xbar {
 /* device.c */
 void xbar_device_parallel(struct xbar *xbar, uint32_t count, void (*work)(void *, uint32_t),
 			  void *argument);
+bool xbar_device_cancelled(const struct xbar *xbar);
 void *xbar_device_workspace(struct xbar *xbar, size_t bytes);
 void xbar_device_settle(struct xbar *xbar, const struct tally *tally);
 void xbar_device_store_counters(struct xbar *xbar, bool barrier);

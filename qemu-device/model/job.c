@@ -193,7 +193,9 @@ void xbar_job_run(struct xbar_job *job, struct lf_completion *completion)
 			memset(job->scratch + job->blanks[i].offset, 0, job->blanks[i].bytes);
 		for (uint32_t i = 0; !status && i < job->request.command_count; i++) {
 			failed = i;
-			status = execute(job, &job->steps[i], &tally, completion);
+			status = xbar_device_cancelled(xbar)
+					 ? LF_STATUS_ABORTED
+					 : execute(job, &job->steps[i], &tally, completion);
 		}
 	}
 	completion->failed_command = status ? failed : 0;

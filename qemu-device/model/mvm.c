@@ -229,6 +229,10 @@ static void product_piece(void *argument, uint32_t index)
 			.columns = end - column < KERNEL_COLUMNS ? end - column : KERNEL_COLUMNS,
 		};
 
+		if (xbar_device_cancelled(mvm->xbar)) {
+			status = LF_STATUS_ABORTED;
+			break;
+		}
 		status |= grouped ? finish_grouped(mvm, &part, &clips)
 				  : finish_plain(mvm, part, &clips);
 	}

@@ -107,6 +107,10 @@ void xbar_mvm_float_vector(void *argument, uint32_t v)
 	uint32_t widest = COLUMNS;
 	bool finite = true;
 
+	if (xbar_device_cancelled(mvm->xbar)) {
+		mvm->status[v] = LF_STATUS_ABORTED;
+		return;
+	}
 	if (partials)
 		partials = (void *)(mvm->partials.memory + v * mvm->partials.stride);
 	if (mvm->variants > 1 && mvm->xbar->params.tile_rows < widest)

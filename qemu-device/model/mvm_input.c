@@ -119,7 +119,7 @@ void xbar_mvm_input_piece(void *argument, uint32_t index)
 {
 	const struct mvm *mvm = argument;
 	uint32_t first = index * MVM_INPUT_PIECE, end = first + MVM_INPUT_PIECE;
-	uint16_t status = LF_STATUS_OK;
+	uint16_t status = xbar_device_cancelled(mvm->xbar) ? LF_STATUS_ABORTED : LF_STATUS_OK;
 
 	if (end > mvm->count)
 		end = mvm->count;

@@ -26,6 +26,8 @@ struct xbar_params;
  * struct xbar_ops - what the embedder does for the model
  * @parallel: call @work(argument, i) once for each i in 0 .. count - 1, in any order and on any threads, and return when all are
  *	done; NULL runs them in order
+ * @cancelled: whether the job that runs is to end early; called often, from the threads of @parallel as well, and once true
+ *	stays true until xbar_job_run() returns. NULL when no job ever is
  * @persist: bytes [offset, offset + bytes) of the non-volatile memory must reach the medium before
  *	anything written later does; NULL when the embedder's memory needs no barrier
  *
@@ -34,6 +36,7 @@ struct xbar_params;
 struct xbar_ops {
 	void (*parallel)(void *opaque, uint32_t count, void (*work)(void *argument, uint32_t index),
 			 void *argument);
+	bool (*cancelled)(void *opaque);
 	void (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
 };
 
@@ -214,6 +217,9 @@ struct xbar_transfer *xbar_job_transfers(struct xbar_job *job, uint32_t *count);
  *
  * On a status other than LF_STATUS_OK the memory of transfers to the host holds anything, and the embedder does not pass it
  * on. What PROGRAM has done stays done; its progress is in rows_done.
+ *
+ * A job that is cancelled ends with LF_STATUS_ABORTED: before its next command, or within an MVM or CALIBRATE, which leave
+ * nothing behind. Commands that change the device otherwise are done whole. What was begun is in the record and in the totals.
  */
 void xbar_job_run(struct xbar_job *job, struct lf_completion *completion);
 

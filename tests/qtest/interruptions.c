@@ -111,6 +111,31 @@ static void slow_submit(Device *device, Slow *slow)
     g_usleep(5000);
 }
 
+#define LONG_BATCH 4096
+
+/* Seconds of work: many products of @in. */
+static void long_submit(Device *device, const Slow *slow, const Buffer *in)
+{
+    const float step = 1;
+    Job job = {};
+
+    job.submission.scratch_bytes = LONG_BATCH * SLOW_COLS * sizeof(float);
+    for (int i = 0; i < TEST_JOB_COMMANDS; i++) {
+        struct lf_command *command = job_add(&job, LF_OP_MVM);
+
+        command->flags = LF_MVM_INPUT_INT8 | LF_MVM_FIXED_SCALE;
+        memcpy(&command->fixed_scale, &step, sizeof(step));
+        command->matrix = slow->matrix;
+        command->count = LONG_BATCH;
+        command->input = job_buffer(&job, in, 0, SLOW_ROWS);
+        command->output = job_scratch(0, SLOW_COLS * sizeof(float));
+    }
+    job_place(device, 1, &job);
+    job_ring(device, 1);
+    g_usleep(50000);
+    g_assert_false(queue_has_record(device, 1));
+}
+
 static bool slow_output_is_zero(Device *device, Slow *slow)
 {
     g_autofree uint8_t *output = g_malloc(slow->out->bytes);
@@ -159,6 +184,46 @@ static void test_overtaken(void)
 
     /* QEMU ends while it runs. */
     slow_submit(device, &slow);
+    slow_free(&slow);
+    device_stop(device);
+}
+
+/* Nobody waits for the end of a long job. */
+static void test_cut_short(void)
+{
+    Device *device = device_start_default(SLOW_OPTIONS);
+    Slow slow = slow_new(device);
+    Buffer *in = buffer_new(device, SLOW_ROWS * LONG_BATCH);
+    gint64 start;
+
+    long_submit(device, &slow, in);
+    start = g_get_monotonic_time();
+    device_write(device, LF_REG_CONTROL, LF_CONTROL_RESET);
+    device_wait(device, LF_REG_CONTROL, LF_CONTROL_RESET, 0);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, G_USEC_PER_SEC);
+    reopen(device);
+
+    long_submit(device, &slow, in);
+    start = g_get_monotonic_time();
+    device_write(device, WINDOW(1, LF_QUEUE_CONTROL), 0);
+    device_wait(device, WINDOW(1, LF_QUEUE_STATE), LF_QUEUE_ENABLED, 0);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, G_USEC_PER_SEC);
+    queue_open(device, 1, TEST_RING_ENTRIES);
+
+    /* It begins again when the machine goes on, and can be ended then. */
+    long_submit(device, &slow, in);
+    start = g_get_monotonic_time();
+    qtest_qmp_assert_success(device->qts, "{'execute': 'stop'}");
+    g_assert_cmpint(g_get_monotonic_time() - start, <, G_USEC_PER_SEC);
+    g_assert_false(queue_has_record(device, 1));
+    qtest_qmp_assert_success(device->qts, "{'execute': 'cont'}");
+    g_usleep(50000);
+    g_assert_false(queue_has_record(device, 1));
+    device_write(device, WINDOW(1, LF_QUEUE_CONTROL), 0);
+    device_wait(device, WINDOW(1, LF_QUEUE_STATE), LF_QUEUE_ENABLED, 0);
+    queue_open(device, 1, TEST_RING_ENTRIES);
+    queue_expect_works(device, 1);
+    buffer_free(in);
     slow_free(&slow);
     device_stop(device);
 }
@@ -282,6 +347,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/lf-accel/interruptions/reset", test_reset);
     qtest_add_func("/lf-accel/interruptions/overtaken", test_overtaken);
+    qtest_add_func("/lf-accel/interruptions/cut-short", test_cut_short);
     qtest_add_func("/lf-accel/interruptions/unplug", test_unplug);
     qtest_add_func("/lf-accel/interruptions/stop", test_stop);
     qtest_add_func("/lf-accel/interruptions/disable", test_disable);

@@ -41,9 +41,17 @@ static void parallel(void *opaque, uint32_t count, void (*work)(void *, uint32_t
 		pthread_join(threads[i], NULL);
 }
 
+static bool cancelled(void *opaque)
+{
+	struct rig *rig = opaque;
+	unsigned int asked = atomic_fetch_add(&rig->asked, 1) + 1;
+
+	return rig->patience && asked >= rig->patience;
+}
+
 int rig_attach(struct rig *rig)
 {
-	const struct xbar_ops ops = { .parallel = parallel };
+	const struct xbar_ops ops = { .parallel = parallel, .cancelled = cancelled };
 	char message[XBAR_MESSAGE_BYTES] = "";
 	int error;
 

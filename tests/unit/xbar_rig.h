@@ -3,17 +3,23 @@
 #ifndef TESTS_UNIT_XBAR_RIG_H
 #define TESTS_UNIT_XBAR_RIG_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "qemu-device/model/xbar.h"
 
-/* A device; @threads > 1 runs the pieces of its jobs on as many threads, backwards. */
+/*
+ * A device; @threads > 1 runs the pieces of its jobs on as many threads, backwards. A job is cancelled when it asks for the
+ * @patience-th time, counted from 1; 0 is never. @asked counts on from job to job.
+ */
 struct rig {
 	struct xbar_params *params;
 	struct xbar *xbar;
 	uint8_t *memory;
 	uint64_t bytes;
 	uint32_t threads;
+	uint32_t patience;
+	atomic_uint asked;
 	uint32_t account;
 	bool privileged;
 	uint32_t scratch_bytes;

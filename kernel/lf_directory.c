@@ -357,6 +357,19 @@ int lf_matrix_unlink_ioctl(struct drm_device *drm, void *data, struct drm_file *
 	return err;
 }
 
+/* Apart from copying to the caller, whose memory may take its time: unbinding waits for this. */
+static int read_entries(struct lf_device *lf, u32 first, struct lf_matrix_info *entries,
+			u32 *written)
+{
+	int index, err;
+
+	if (!drm_dev_enter(&lf->drm, &index))
+		return -ENODEV;
+	err = lf_manage_list(lf, first, LF_MANAGE_LIST_ENTRIES, entries, written);
+	drm_dev_exit(index);
+	return err;
+}
+
 /**
  * lf_matrix_list_ioctl() - DRM_IOCTL_LF_MATRIX_LIST
  * @drm: device
@@ -373,22 +386,18 @@ int lf_matrix_list_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	u32 first = args->first, count = 0, written, i;
 	struct lf_matrix_info *entries;
 	bool end = false;
-	int index, err = 0;
+	int err = 0;
 
 	if (!args->count)
 		return -EINVAL;
 	entries = kcalloc(LF_MANAGE_LIST_ENTRIES, sizeof(*entries), GFP_KERNEL);
 	if (!entries)
 		return -ENOMEM;
-	if (!drm_dev_enter(drm, &index)) {
-		kfree(entries);
-		return -ENODEV;
-	}
 	while (!err && !end && count < args->count) {
 		end = first >= lf->limits.matrices;
 		if (end)
 			break;
-		err = lf_manage_list(lf, first, LF_MANAGE_LIST_ENTRIES, entries, &written);
+		err = read_entries(lf, first, entries, &written);
 		if (err)
 			break;
 		for (i = 0; i < written && count < args->count; i++) {
@@ -407,7 +416,6 @@ int lf_matrix_list_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 		}
 		end = i == written && written < LF_MANAGE_LIST_ENTRIES;
 	}
-	drm_dev_exit(index);
 	kfree(entries);
 	if (err)
 		return err;

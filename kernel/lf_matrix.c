@@ -293,29 +293,47 @@ int lf_matrix_info_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	return err;
 }
 
-/* Waits for the programming jobs with the reservation locked, so that none can follow. */
+/*
+ * Waits until the programming jobs have ended, and returns with the reservation locked so that none
+ * can follow. A job that hangs is ended by unbinding too, so the caller must not hold that up.
+ */
+static int lock_idle(struct lf_matrix *matrix)
+{
+	struct dma_resv *resv = matrix->gem.resv;
+
+	for (;;) {
+		long left = dma_resv_wait_timeout(resv, DMA_RESV_USAGE_READ, true,
+						  MAX_SCHEDULE_TIMEOUT);
+		int err;
+
+		if (left < 0)
+			return left;
+		err = dma_resv_lock_interruptible(resv, NULL);
+		if (err)
+			return err;
+		if (dma_resv_test_signaled(resv, DMA_RESV_USAGE_READ))
+			return 0;
+		dma_resv_unlock(resv);
+	}
+}
+
 static int commit(struct lf_device *lf, struct lf_matrix *matrix)
 {
-	long left;
-	int err;
+	int index, err;
 
-	err = dma_resv_lock_interruptible(matrix->gem.resv, NULL);
+	err = lock_idle(matrix);
 	if (err)
 		return err;
 	if (matrix->state != LF_MATRIX_TORN) {
 		err = -EINVAL;
-		goto unlock;
+	} else if (drm_dev_enter(&lf->drm, &index)) {
+		err = lf_manage_commit(lf, matrix->id);
+		if (!err)
+			WRITE_ONCE(matrix->state, LF_MATRIX_COMMITTED);
+		drm_dev_exit(index);
+	} else {
+		err = -ENODEV;
 	}
-	left = dma_resv_wait_timeout(matrix->gem.resv, DMA_RESV_USAGE_READ, true,
-				     MAX_SCHEDULE_TIMEOUT);
-	if (left < 0) {
-		err = left;
-		goto unlock;
-	}
-	err = lf_manage_commit(lf, matrix->id);
-	if (!err)
-		WRITE_ONCE(matrix->state, LF_MATRIX_COMMITTED);
-unlock:
 	dma_resv_unlock(matrix->gem.resv);
 	return err;
 }
@@ -334,21 +352,17 @@ int lf_matrix_commit_ioctl(struct drm_device *drm, void *data, struct drm_file *
 	const struct drm_lf_matrix_handle *args = data;
 	struct lf_context *context = to_lf_context(file);
 	struct lf_matrix *matrix;
-	int index, err;
+	int err;
 
 	if (args->pad)
 		return -EINVAL;
 	matrix = lf_matrix_lookup(context, args->handle);
 	if (!matrix)
 		return -ENOENT;
-	if (!lf_matrix_is_owner(context, matrix)) {
-		err = -EPERM;
-	} else if (drm_dev_enter(drm, &index)) {
+	if (lf_matrix_is_owner(context, matrix))
 		err = commit(to_lf_device(drm), matrix);
-		drm_dev_exit(index);
-	} else {
-		err = -ENODEV;
-	}
+	else
+		err = -EPERM;
 	lf_matrix_put(matrix);
 	return err;
 }

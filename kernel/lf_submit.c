@@ -433,6 +433,20 @@ static void push(struct submission *submission)
 	dma_fence_put(fence);
 }
 
+/* All waiting is over: this alone is what unbinding has to wait for. */
+static int map_and_push(struct submission *submission)
+{
+	int index, err;
+
+	if (!drm_dev_enter(&submission->lf->drm, &index))
+		return -ENODEV;
+	err = map_commands(submission);
+	if (!err)
+		push(submission);
+	drm_dev_exit(index);
+	return err;
+}
+
 static int queue_job(struct submission *submission)
 {
 	struct lf_job *job = submission->job;
@@ -454,7 +468,7 @@ static int queue_job(struct submission *submission)
 	if (!err)
 		err = add_dependencies(submission);
 	if (!err)
-		push(submission);
+		err = map_and_push(submission);
 	drm_exec_fini(&exec);
 	if (!err)
 		return 0;
@@ -480,16 +494,16 @@ int lf_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 		.context = to_lf_context(file),
 		.lf = to_lf_device(drm),
 	};
-	int index, err;
+	int err;
 
 	err = check_args(&submission.lf->limits, submission.args);
 	if (err)
 		return err;
-	if (READ_ONCE(submission.lf->wedged) || !drm_dev_enter(drm, &index))
+	if (READ_ONCE(submission.lf->wedged))
 		return -ENODEV;
 	err = allocate(&submission);
 	if (err)
-		goto exit;
+		return err;
 
 	err = copy_handles(&submission);
 	if (!err)
@@ -501,14 +515,10 @@ int lf_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	if (!err)
 		err = check_permissions(&submission);
 	if (!err)
-		err = map_commands(&submission);
-	if (!err)
 		err = queue_job(&submission);
 	if (err)
 		lf_job_free(submission.job);
 	put_syncs(&submission);
 	kfree(submission.syncs);
-exit:
-	drm_dev_exit(index);
 	return err;
 }

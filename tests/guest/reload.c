@@ -8,6 +8,8 @@
 #include <limits.h>
 #include <linux/sync_file.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <xf86drm.h>
@@ -26,12 +28,43 @@ static void write_word(const char *path, const char *word)
 	close(fd);
 }
 
-static void bind_again(const char *driver, const char *device)
+/* The bus device and the folder of its driver. */
+struct binding {
+	char device[NAME_MAX];
+	char driver[PATH_MAX];
+};
+
+static struct binding find_binding(void)
+{
+	char path[PATH_MAX], link[PATH_MAX + 8];
+	struct binding binding;
+	glob_t nodes;
+
+	if (geteuid() != 0)
+		ktap_skip("not root");
+	CHECK_OK(glob("/sys/class/accel/accel*/device", 0, NULL, &nodes));
+	CHECK(realpath(nodes.gl_pathv[0], path));
+	globfree(&nodes);
+	snprintf(binding.device, sizeof(binding.device), "%s", strrchr(path, '/') + 1);
+	snprintf(link, sizeof(link), "%s/driver", path);
+	CHECK(realpath(link, binding.driver));
+	return binding;
+}
+
+static void unbind(const struct binding *binding)
 {
 	char path[PATH_MAX + 8];
 
-	snprintf(path, sizeof(path), "%s/bind", driver);
-	write_word(path, device);
+	snprintf(path, sizeof(path), "%s/unbind", binding->driver);
+	write_word(path, binding->device);
+}
+
+static void bind_again(const struct binding *binding)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s/bind", binding->driver);
+	write_word(path, binding->device);
 	CHECK_EQUAL(system("chgrp 105 /dev/accel/accel* && chmod 660 /dev/accel/accel*"), 0);
 }
 
@@ -111,19 +144,8 @@ static void fence_outlives_the_driver(void)
 /* A file that is open when the device goes can only be closed. */
 static void unbinds_with_files_open(void)
 {
-	char driver[PATH_MAX], device[PATH_MAX], unbind[PATH_MAX + 8];
-	const char *name;
+	struct binding binding = find_binding();
 	int8_t weights[ROWS * COLS];
-	glob_t nodes;
-
-	if (geteuid() != 0)
-		ktap_skip("not root");
-	CHECK_OK(glob("/sys/class/accel/accel*/device", 0, NULL, &nodes));
-	CHECK(realpath(nodes.gl_pathv[0], device));
-	globfree(&nodes);
-	name = strrchr(device, '/') + 1;
-	snprintf(unbind, sizeof(unbind), "%s/driver", device);
-	CHECK(realpath(unbind, driver));
 
 	for (int round = 0; round < CYCLES; round++) {
 		int fd = guest_open();
@@ -138,15 +160,14 @@ static void unbinds_with_files_open(void)
 			guest_job_sync(&job, syncobj, DRM_LF_SYNC_OUT, 0);
 			CHECK_OK(guest_job_submit(fd, &job));
 		}
-		snprintf(unbind, sizeof(unbind), "%s/unbind", driver);
-		write_word(unbind, name);
+		unbind(&binding);
 		CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_BO_CREATE, &create), ENODEV);
 		CHECK_ERROR(guest_job_submit(fd, &job), ENODEV);
 		/* Mapped memory stays. */
 		memset(buffer.memory, round, 4096);
 		if (round % 2)
 			close(fd);
-		bind_again(driver, name);
+		bind_again(&binding);
 		if (!(round % 2))
 			close(fd);
 		CHECK_OK(munmap(buffer.memory, buffer.size));
@@ -156,12 +177,50 @@ static void unbinds_with_files_open(void)
 	}
 }
 
+/* Unbinding ends the job that hangs, and with it what waits for the job; not the other way round. */
+static void unbinds_while_a_commit_waits(void)
+{
+	struct binding binding = find_binding();
+	int fd = guest_open(), status;
+	uint32_t timeout_ms = guest_info(fd).job_timeout_ms, matrix;
+	struct guest_job job = guest_job();
+	struct lf_command *command = guest_job_command(&job, LF_OP_PROGRAM);
+	struct timespec start, end;
+	pid_t child;
+
+	CHECK_OK(guest_matrix_create(fd, ROWS, COLS, &matrix));
+	command->matrix = guest_job_matrix(&job, matrix);
+	command->count = ROWS;
+	command->input =
+		guest_operand(guest_job_buffer(&job, guest_buffer(fd, 4096).handle), 0, COLS);
+	guest_inject(LF_INJECT_HANG_JOB);
+	CHECK_OK(guest_job_submit(fd, &job));
+	child = fork();
+	CHECK(child >= 0);
+	if (!child)
+		_exit(guest_matrix_commit(fd, matrix) == -1 && errno == ENODEV ? 0 : 1);
+	/* Long enough for the child to wait for the job, and far from the job's timeout. */
+	usleep(500000);
+	CHECK_EQUAL(waitpid(child, &status, WNOHANG), 0);
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	unbind(&binding);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	CHECK(end.tv_sec - start.tv_sec < timeout_ms / 2000);
+	CHECK_EQUAL(waitpid(child, &status, 0), child);
+	CHECK_EQUAL(status, 0);
+	close(fd);
+	bind_again(&binding);
+	guest_check_multiply(guest_open(), 6);
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
 		KTAP_TEST(module_reloads),
 		KTAP_TEST(fence_outlives_the_driver),
 		KTAP_TEST(unbinds_with_files_open),
+		KTAP_TEST(unbinds_while_a_commit_waits),
 	};
 
 	return ktap_run(tests, KTAP_COUNT(tests), 120);

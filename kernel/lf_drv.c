@@ -316,9 +316,10 @@ stop:
  */
 void lf_device_remove(struct lf_device *lf)
 {
-	lf_directory_drop(lf);
 	lf_matrix_flush(lf);
 	drm_dev_unplug(&lf->drm);
+	/* Nobody can publish any more. */
+	lf_directory_drop(lf);
 	lf_reset_remove(lf);
 }
 

@@ -12,7 +12,7 @@
 static int request_msix(struct lf_device *lf, struct pci_dev *pdev)
 {
 	int vectors = 1 + lf->limits.queues;
-	unsigned int i;
+	unsigned int i, requested;
 	int err;
 
 	if (lf->limits.vectors < vectors)
@@ -22,12 +22,28 @@ static int request_msix(struct lf_device *lf, struct pci_dev *pdev)
 		return err;
 	err = devm_request_irq(&pdev->dev, pci_irq_vector(pdev, 0), lf_event_irq, 0,
 			       "lf_accel-events", lf);
-	for (i = 0; !err && i < lf->limits.queues; i++)
-		err = devm_request_irq(&pdev->dev, pci_irq_vector(pdev, 1 + i), lf_queue_irq, 0,
-				       lf->queues[i].name, &lf->queues[i]);
+	if (err)
+		goto free_vectors;
+	for (requested = 0; requested < lf->limits.queues; requested++) {
+		struct lf_queue *queue = &lf->queues[requested];
+
+		err = devm_request_irq(&pdev->dev, pci_irq_vector(pdev, 1 + requested),
+				       lf_queue_irq, 0, queue->name, queue);
+		if (err)
+			goto free_irqs;
+	}
 	/* A queue for each processor, see lf_sched_entity_init(). Where this fails it is slower. */
-	for (i = 1; !err && i < lf->limits.queues; i++)
+	for (i = 1; i < lf->limits.queues; i++)
 		irq_set_affinity(pci_irq_vector(pdev, 1 + i), get_cpu_mask(i - 1));
+	return 0;
+
+free_irqs:
+	while (requested--)
+		devm_free_irq(&pdev->dev, pci_irq_vector(pdev, 1 + requested),
+			      &lf->queues[requested]);
+	devm_free_irq(&pdev->dev, pci_irq_vector(pdev, 0), lf);
+free_vectors:
+	pci_free_irq_vectors(pdev);
 	return err;
 }
 

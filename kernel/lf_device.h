@@ -22,10 +22,12 @@ struct lf_manage;
  * struct lf_bus - what differs between PCI and platform
  * @name: as told to userspace, "pci" or "platform"
  * @request_irqs: request the interrupts of @lf->limits.queues queues and of events
+ * @stop_dma: keep the device from memory until it is bound anew; NULL where the bus cannot
  */
 struct lf_bus {
 	const char *name;
 	int (*request_irqs)(struct lf_device *lf);
+	void (*stop_dma)(struct lf_device *lf);
 };
 
 /**

@@ -61,9 +61,15 @@ static int request_irqs(struct lf_device *lf)
 				pdev->msi_enabled ? 0 : IRQF_SHARED, "lf_accel", lf);
 }
 
+static void stop_dma(struct lf_device *lf)
+{
+	pci_clear_master(to_pci_dev(lf->drm.dev));
+}
+
 static const struct lf_bus lf_pci_bus = {
 	.name = "pci",
 	.request_irqs = request_irqs,
+	.stop_dma = stop_dma,
 };
 
 static int lf_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)

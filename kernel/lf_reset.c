@@ -11,6 +11,13 @@
 #include "lf_sched.h"
 #include "lf_trace.h"
 
+/* The memory of jobs is about to be freed, and the device may not have heard of it. */
+static void stop_dma(struct lf_device *lf)
+{
+	if (lf->bus->stop_dma)
+		lf->bus->stop_dma(lf);
+}
+
 /**
  * lf_reset() - reset the device and go on with what was not to blame
  * @lf: device; the caller holds @lf->reset_lock and is between drm_dev_enter() and drm_dev_exit()
@@ -39,8 +46,10 @@ void lf_reset(struct lf_device *lf, struct lf_queue *queue, struct lf_request *g
 	lf_sched_stop(lf);
 	for (i = 0; i < lf->limits.queues; i++)
 		lf_queue_stop(&lf->queues[i]);
-	err = lf_hw_reset(lf);
 	/* No memory of a job may be reached by the device any more before the job ends. */
+	err = lf_hw_reset(lf);
+	if (err)
+		stop_dma(lf);
 	for (i = 0; i < lf->limits.queues; i++)
 		lf_queue_poll(&lf->queues[i]);
 	if (guilty)
@@ -50,6 +59,7 @@ void lf_reset(struct lf_device *lf, struct lf_queue *queue, struct lf_request *g
 	if (err) {
 		dev_err(lf->drm.dev, "the device did not come back from its reset: %d\n", err);
 		WRITE_ONCE(lf->wedged, true);
+		stop_dma(lf);
 	}
 	for (i = 0; i < lf->limits.queues; i++) {
 		if (err) {
@@ -109,6 +119,7 @@ void lf_reset_remove(struct lf_device *lf)
 		lf_queue_stop(&lf->queues[i]);
 	if (lf_hw_reset(lf))
 		dev_warn(lf->drm.dev, "the device did not finish its reset\n");
+	stop_dma(lf);
 	for (i = 0; i < lf->limits.queues; i++)
 		lf_queue_abort(&lf->queues[i], -ENODEV);
 	mutex_unlock(&lf->reset_lock);

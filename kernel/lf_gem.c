@@ -10,6 +10,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 
+#include <drm/drm_drv.h>
 #include <drm/lf_accel.h>
 
 #include "lf_device.h"
@@ -74,6 +75,20 @@ static int build_list(struct lf_bo *bo, struct sg_table *table)
 	return i == object->size / LF_PAGE_BYTES ? 0 : -EINVAL;
 }
 
+/* Maps the pages for the device and lists their addresses. */
+static int map_pages(struct lf_bo *bo)
+{
+	struct sg_table *table;
+	int index, err;
+
+	if (!drm_dev_enter(bo->base.base.dev, &index))
+		return -ENODEV;
+	table = drm_gem_shmem_get_pages_sgt(&bo->base);
+	err = IS_ERR(table) ? PTR_ERR(table) : build_list(bo, table);
+	drm_dev_exit(index);
+	return err;
+}
+
 static void lf_gem_free(struct drm_gem_object *object)
 {
 	struct lf_bo *bo = to_lf_bo(object);
@@ -121,13 +136,13 @@ struct drm_gem_object *lf_gem_create_object(struct drm_device *drm, size_t size)
  *
  * The pages belong to the exporter and are not charged here.
  *
- * Return: the object; ERR_PTR of -EINVAL (layout or size), -ENOMEM.
+ * Return: the object; ERR_PTR of -EINVAL (layout or size), -ENOMEM, -ENODEV.
  */
 struct drm_gem_object *lf_gem_import(struct drm_device *drm, struct dma_buf_attachment *attachment,
 				     struct sg_table *table)
 {
 	struct drm_gem_object *object;
-	int err;
+	int index, err;
 
 	if (attachment->dmabuf->size > to_lf_device(drm)->limits.buffer_bytes)
 		return ERR_PTR(-EINVAL);
@@ -135,7 +150,12 @@ struct drm_gem_object *lf_gem_import(struct drm_device *drm, struct dma_buf_atta
 	if (IS_ERR(object))
 		return object;
 
-	err = build_list(to_lf_bo(object), table);
+	if (drm_dev_enter(drm, &index)) {
+		err = build_list(to_lf_bo(object), table);
+		drm_dev_exit(index);
+	} else {
+		err = -ENODEV;
+	}
 	if (err) {
 		/* On failure @table stays the caller's. */
 		to_lf_bo(object)->base.sgt = NULL;
@@ -173,7 +193,7 @@ void lf_gem_write(struct lf_bo *bo, u64 offset, const void *data, size_t bytes)
  * @data: struct drm_lf_bo_create
  * @file: receives the handle
  *
- * Return: 0, -EINVAL, -ENOSPC (RLIMIT_MEMLOCK), -ENOMEM.
+ * Return: 0, -EINVAL, -ENOSPC (RLIMIT_MEMLOCK), -ENOMEM, -ENODEV.
  */
 int lf_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
@@ -181,7 +201,6 @@ int lf_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 	struct lf_device *lf = to_lf_device(drm);
 	struct drm_gem_shmem_object *shmem;
 	struct drm_gem_object *object;
-	struct sg_table *table;
 	int err;
 
 	if (args->flags || !args->size || args->size > lf->limits.buffer_bytes)
@@ -195,12 +214,7 @@ int lf_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 	err = charge(to_lf_bo(object));
 	if (err)
 		goto put;
-	table = drm_gem_shmem_get_pages_sgt(shmem);
-	if (IS_ERR(table)) {
-		err = PTR_ERR(table);
-		goto put;
-	}
-	err = build_list(to_lf_bo(object), table);
+	err = map_pages(to_lf_bo(object));
 	if (err)
 		goto put;
 	err = drm_gem_create_mmap_offset(object);

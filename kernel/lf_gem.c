@@ -32,15 +32,12 @@ static int charge(struct lf_bo *bo)
 	struct user_struct *user;
 	long held;
 
-	if (capable(CAP_IPC_LOCK))
-		return 0;
-
 	user = get_uid(current_user());
 	held = atomic_long_read(&user->locked_vm);
 	do {
 		if (pages > limit || held > limit - pages) {
 			free_uid(user);
-			return -ENOSPC;
+			return capable(CAP_IPC_LOCK) ? 0 : -ENOSPC;
 		}
 	} while (!atomic_long_try_cmpxchg(&user->locked_vm, &held, held + pages));
 	bo->user = user;

@@ -23,6 +23,12 @@
 /* Bytes copied, in about a millisecond, before others get a chance at the BQL. */
 #define LF_COPY_PAUSE_BYTES (8u << 20)
 
+/* What an access takes besides its bytes, as a number of bytes. */
+#define LF_COPY_ACCESS_BYTES 512
+
+/* Rows as far apart have their pages looked up one by one. */
+#define LF_COPY_GAP_BYTES (16 * LF_PAGE_BYTES)
+
 /* The arena of an ordinary job is kept for the next, that of a giant is not. */
 #define LF_ARENA_KEEP_BYTES (128u << 20)
 
@@ -77,6 +83,17 @@ static bool lf_job_pause(LFJob *job)
     g_usleep(1);
     qemu_mutex_lock_iothread();
     return lf_job_alive(job);
+}
+
+/* After an access to @bytes: pause when it is time; false when orphaned. */
+static bool lf_job_moved(LFJob *job, uint64_t bytes)
+{
+    job->copied_bytes += bytes + LF_COPY_ACCESS_BYTES;
+    if (job->copied_bytes < LF_COPY_PAUSE_BYTES) {
+        return true;
+    }
+    job->copied_bytes = 0;
+    return lf_job_pause(job);
 }
 
 /* The commands; everything else follows only when no barrier holds the job. */
@@ -278,7 +295,7 @@ static bool lf_job_fetch_pages(LFJob *job, const struct xbar_transfer *transfer,
             return lf_job_invalid(job, "alignment of a page");
         }
     }
-    return true;
+    return lf_job_moved(job, count * sizeof(uint64_t));
 }
 
 /* Copy one run, @offset bytes behind the start of job->pages[0]. */
@@ -305,13 +322,8 @@ static bool lf_job_copy_run(LFJob *job, bool to_host, uint64_t offset,
         offset += piece;
         memory += piece;
         bytes -= piece;
-
-        job->copied_bytes += piece;
-        if (job->copied_bytes >= LF_COPY_PAUSE_BYTES) {
-            job->copied_bytes = 0;
-            if (!lf_job_pause(job)) {
-                return false;
-            }
+        if (!lf_job_moved(job, piece)) {
+            return false;
         }
     }
     return true;
@@ -323,19 +335,28 @@ static bool lf_job_copy_transfer(LFJob *job,
     bool packed = transfer->stride == transfer->row_bytes;
     uint32_t runs = packed ? 1 : transfer->rows;
     uint64_t run_bytes = transfer->row_bytes * (packed ? transfer->rows : 1);
-    uint64_t first = transfer->offset / LF_PAGE_BYTES;
-    uint64_t end = transfer->offset + (runs - 1) * transfer->stride + run_bytes;
-    uint64_t offset = transfer->offset % LF_PAGE_BYTES;
+    bool sparse = !packed && transfer->stride - run_bytes >= LF_COPY_GAP_BYTES;
+    uint32_t looked_up = sparse ? 1 : runs;
+    uint64_t offset = transfer->offset;
+    uint64_t first = 0;
     uint8_t *memory = transfer->memory;
 
     if (transfer->rows == 0 || transfer->row_bytes == 0) {
         return true;
     }
-    if (!lf_job_fetch_pages(job, transfer, first, (end - 1) / LF_PAGE_BYTES)) {
-        return false;
-    }
     for (uint32_t i = 0; i < runs; i++) {
-        if (!lf_job_copy_run(job, transfer->to_host, offset, memory,
+        if (i % looked_up == 0) {
+            uint64_t end = offset + (looked_up - 1) * transfer->stride +
+                           run_bytes;
+
+            first = offset / LF_PAGE_BYTES;
+            if (!lf_job_fetch_pages(job, transfer, first,
+                                    (end - 1) / LF_PAGE_BYTES)) {
+                return false;
+            }
+        }
+        if (!lf_job_copy_run(job, transfer->to_host,
+                             offset - first * LF_PAGE_BYTES, memory,
                              run_bytes)) {
             return false;
         }

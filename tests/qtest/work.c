@@ -387,6 +387,38 @@ static void test_fuse(void)
     device_stop(device);
 }
 
+/* Rows far apart, each across the end of a page. */
+static void test_sparse(void)
+{
+    enum { WIDTH = 8, COUNT = 3, STRIDE = 72 * 1024, OFFSET = 4096 - 8 };
+    Device *device = device_start_default("");
+    Buffer *in = buffer_new(device, OFFSET + COUNT * STRIDE);
+    Buffer *out = buffer_new(device, OFFSET + COUNT * STRIDE);
+    g_autofree uint8_t *expected = g_malloc0(out->bytes);
+    g_autofree uint8_t *found = g_malloc(out->bytes);
+    Job job = {};
+    struct lf_command *command = job_add(&job, LF_OP_FUSE);
+
+    for (int i = 0; i < COUNT; i++) {
+        float x[WIDTH];
+
+        fill_vector(x, WIDTH, 40 + i);
+        buffer_write(device, in, OFFSET + i * STRIDE, x, sizeof(x));
+        memcpy(expected + OFFSET + i * STRIDE, x, sizeof(x));
+    }
+    command->flags = LF_FUSE_AFFINE;
+    command->count = COUNT;
+    command->width = WIDTH;
+    command->input = job_buffer(&job, in, OFFSET, STRIDE);
+    command->output = job_buffer(&job, out, OFFSET, STRIDE);
+    expect_ok(device, &job);
+    buffer_read(device, out, 0, found, out->bytes);
+    g_assert_cmpmem(found, out->bytes, expected, out->bytes);
+    buffer_free(in);
+    buffer_free(out);
+    device_stop(device);
+}
+
 /*
  * A job with a barrier waits for a job of another queue that was submitted
  * earlier and hangs; one without a barrier does not.
@@ -470,6 +502,7 @@ int main(int argc, char **argv)
     qtest_add_func("/lf-accel/work/mvm-int8", test_mvm_int8);
     qtest_add_func("/lf-accel/work/mvm-accumulate", test_mvm_accumulate);
     qtest_add_func("/lf-accel/work/fuse", test_fuse);
+    qtest_add_func("/lf-accel/work/sparse", test_sparse);
     qtest_add_func("/lf-accel/work/barrier", test_barrier);
     qtest_add_func("/lf-accel/work/refused", test_refused);
     return g_test_run();

@@ -65,7 +65,7 @@ struct xbar {
 	uint32_t *identifiers; /* of the matrices, for the search */
 	uint64_t directory_generation;
 
-	uint32_t *tile_wear; /* writes of the most worn row of each tile */
+	uint32_t *tile_wear; /* writes and erasures of the most worn row of each tile */
 	uint64_t wear_histogram[16];
 	uint32_t wear_max;
 	uint32_t tiles_used;

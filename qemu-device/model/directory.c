@@ -5,9 +5,10 @@
  *
  *   create  tiles are erased, then owned, then the entry appears, torn
  *   commit  cells have reached the medium, then the entry changes its state
- *   delete  the entry goes, then the tiles become dirty
+ *   delete  the entry goes, then the tiles become dirty, or free where nothing was written
  *
- * Tiles owned by no entry are what a cut in create or delete leaves; attaching makes them dirty, and drops torn matrices.
+ * Tiles owned by no entry are what a cut in create or delete leaves; attaching releases them in the same way, and drops torn
+ * matrices.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tile table and wear: who owns which tile, how often each row of cells was written, erasing. Which tiles a
+ * The tile table and wear: who owns which tile, how often each row of cells was written or erased, erasing. Which tiles a
  * matrix gets is decided in placement.c.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "device.h"
 
@@ -31,7 +32,7 @@ uint32_t xbar_tiles_ordinal(const struct xbar *xbar, uint32_t tile)
 	return (uint32_t)(tile_word(xbar, tile) >> 32);
 }
 
-/* Bin 0 is no write, bin k 2^(k-1) .. 2^k - 1. */
+/* Bin 0 is no pulse, bin k 2^(k-1) .. 2^k - 1. */
 static unsigned int wear_bin(uint32_t writes)
 {
 	unsigned int bin = writes ? 32 - (unsigned int)__builtin_clz(writes) : 0;
@@ -90,14 +91,27 @@ void xbar_tiles_assign(struct xbar *xbar, uint32_t tile, uint32_t owner, uint32_
 		      owner | (uint64_t)ordinal << 32);
 }
 
-void xbar_tiles_release(struct xbar *xbar, uint32_t tile)
+/* Nothing was written since the tile was erased, or zeros, which is the same. */
+static bool is_blank(const struct xbar *xbar, uint32_t tile)
 {
-	xbar_tiles_assign(xbar, tile, IMAGE_OWNER_DIRTY, 0);
+	const uint8_t *cells =
+		xbar->nv.memory + xbar->layout.cells + tile * xbar->layout.tile_bytes;
+
+	return !cells[0] && !memcmp(cells, cells + 1, xbar->layout.tile_bytes - 1);
 }
 
-/* The cells reach the medium before the tile is called free. */
+/* A tile without anything to erase is free at once: erasing wears it out. */
+void xbar_tiles_release(struct xbar *xbar, uint32_t tile)
+{
+	xbar_tiles_assign(xbar, tile, is_blank(xbar, tile) ? IMAGE_OWNER_NONE : IMAGE_OWNER_DIRTY,
+			  0);
+}
+
+/* Wear is counted before the pulse that causes it; the cells reach the medium before the tile is called free. */
 void xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally)
 {
+	xbar_tiles_wear_rows(xbar, tile, 0, xbar->params.tile_rows);
+	xbar_nv_persist(&xbar->nv);
 	xbar_nv_zero(&xbar->nv, xbar->layout.cells + tile * xbar->layout.tile_bytes,
 		     xbar->layout.tile_bytes);
 	xbar_nv_persist(&xbar->nv);

@@ -94,7 +94,7 @@ uint64_t xbar_nonvolatile_bytes(const struct xbar_params *params);
  * @message: receives the reason on failure, may be NULL
  * @xbar: receives the device; free with xbar_destroy()
  *
- * Torn matrices found are dropped and their tiles marked dirty. A memory that is refused is not changed.
+ * Torn matrices found are dropped and their tiles released. A memory that is refused is not changed.
  *
  * Return: 0, -EINVAL (parameters), -ENOSPC (too small), -EILSEQ (damaged or foreign), -EPROTO (version or
  * geometry), -ENOMEM.

@@ -172,9 +172,9 @@ START_TEST(wear_is_levelled)
 	for (int i = 0; i < 3 * 16; i++)
 		rig_delete(&rig, rig_matrix(&rig, 5, 8, weights));
 	telemetry = telemetry_of(&rig);
-	ck_assert_uint_eq(telemetry.wear_max, 4);
-	ck_assert_uint_eq(telemetry.wear_histogram[3], 16 * 5);
-	ck_assert_uint_eq(telemetry.wear_histogram[1], 16 * 3);
+	/* Three times erased; rows 0 to 4 four times written, the rest once. */
+	ck_assert_uint_eq(telemetry.wear_max, 3 + 4);
+	ck_assert_uint_eq(telemetry.wear_histogram[3], 16 * 8);
 	for (int i = 0; i < 16; i++)
 		rows += telemetry.wear_histogram[i];
 	ck_assert_uint_eq(rows, 16 * 8);
@@ -182,7 +182,44 @@ START_TEST(wear_is_levelled)
 	ck_assert_int_eq(rig_attach(&rig), 0);
 	ck_assert_mem_eq(telemetry.wear_histogram, telemetry_of(&rig).wear_histogram,
 			 sizeof(telemetry.wear_histogram));
-	ck_assert_uint_eq(telemetry_of(&rig).wear_max, 4);
+	ck_assert_uint_eq(telemetry_of(&rig).wear_max, 7);
+	rig_close(&rig);
+}
+END_TEST
+
+/* Who has no quota left cannot wear the device out. */
+START_TEST(what_was_not_programmed_is_not_erased)
+{
+	struct lf_command sanitize = { .opcode = LF_OP_SANITIZE, .count = 16 };
+	struct lf_telemetry_block telemetry;
+	int8_t weights[8 * 8];
+	struct rig rig;
+	uint32_t matrix;
+
+	rig_open(&rig, "isaac", SMALL);
+	for (int i = 0; i < 40; i++)
+		ck_assert_uint_eq(rig_delete(&rig, rig_create_matrix(&rig, 32, 32)), LF_STATUS_OK);
+	/* Neither what a restart drops. */
+	ck_assert_uint_ne(rig_create_matrix(&rig, 32, 32), 0);
+	ck_assert_int_eq(rig_attach(&rig), 0);
+	telemetry = telemetry_of(&rig);
+	ck_assert_uint_eq(telemetry.tiles_used, 0);
+	ck_assert_uint_eq(telemetry.tiles_dirty, 0);
+	ck_assert_uint_eq(telemetry.cells_erased, 0);
+	ck_assert_uint_eq(telemetry.wear_max, 0);
+
+	/* Of two tiles one is written, and only that is erased: all of its rows. */
+	fill(weights, sizeof(weights), 7);
+	matrix = rig_create_matrix(&rig, 16, 8);
+	ck_assert_uint_eq(rig_program(&rig, matrix, 8, 8, weights), LF_STATUS_OK);
+	ck_assert_uint_eq(rig_delete(&rig, matrix), LF_STATUS_OK);
+	ck_assert_uint_eq(telemetry_of(&rig).tiles_dirty, 1);
+	ck_assert_uint_eq(rig_run(&rig, &sanitize, 1, NULL, 0), LF_STATUS_OK);
+	telemetry = telemetry_of(&rig);
+	ck_assert_uint_eq(telemetry.cells_erased, TILE_CELLS);
+	ck_assert_uint_eq(telemetry.wear_max, 2);
+	ck_assert_uint_eq(telemetry.wear_histogram[2], 8);
+	ck_assert_uint_eq(telemetry.wear_histogram[0], 15 * 8);
 	rig_close(&rig);
 }
 END_TEST
@@ -474,6 +511,7 @@ int main(void)
 	tcase_add_test(tests, a_torn_matrix_is_dropped);
 	tcase_add_test(tests, dirty_tiles_are_erased_before_they_are_used);
 	tcase_add_test(tests, wear_is_levelled);
+	tcase_add_test(tests, what_was_not_programmed_is_not_erased);
 	tcase_add_test(tests, quotas_are_kept);
 	tcase_add_test(tests, names_are_unique);
 	tcase_add_test(tests, a_full_directory);

@@ -121,11 +121,11 @@
  * @verify_retries: programming pulses beyond the first of a cell
  * @host_bytes: bytes moved between host buffers and the device
  * @temperature_mc: temperature of the die, millidegrees Celsius (signed)
- * @wear_max: writes that the most worn cell row has seen
+ * @wear_max: writes and erasures that the most worn cell row has seen
  * @tiles_used: tiles that hold a matrix
  * @tiles_dirty: tiles waiting to be erased
  * @tiles_bad: tiles retired
- * @wear_histogram: rows of cells by writes seen: bin 0 none, bin k 2^(k-1) .. 2^k - 1, the last open
+ * @wear_histogram: rows of cells by writes and erasures: bin 0 none, bin k 2^(k-1) .. 2^k - 1, the last open
  */
 struct lf_telemetry_block {
 	__le64 energy_pj[LF_ENERGY_COMPONENTS];
@@ -459,7 +459,7 @@ struct lf_publication {
  * @account: account that wrote it
  * @adc_step: step of the converters for this matrix, in units of one level of one cell
  * @cells: cells it occupies
- * @wear_max: writes that its most worn row of cells has seen
+ * @wear_max: writes and erasures that its most worn row of cells has seen
  * @publication: name, owner and mode; zero unless published
  */
 struct lf_matrix_info {

@@ -101,7 +101,7 @@ void lf_counters_add(struct lf_counters *sum, const struct lf_counters *counters
  * @total: since its backing store was made
  * @time_ns: modelled time
  * @temperature_mc: millidegrees Celsius
- * @wear_max: writes that the most worn row of cells has seen
+ * @wear_max: writes and erasures that the most worn row of cells has seen
  * @tiles_used: tiles that hold a matrix
  * @tiles_dirty: tiles waiting to be erased
  * @tiles_bad: tiles retired

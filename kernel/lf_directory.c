@@ -205,6 +205,8 @@ void lf_directory_redact(struct lf_matrix_info *info, const struct lf_context *c
 		return;
 	info->index = 0;
 	info->account = 0;
+	/* Neighbours on the tiles show in it. */
+	info->wear_max = 0;
 }
 
 /**

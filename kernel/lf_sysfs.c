@@ -94,10 +94,10 @@ LF_COUNTER(time_ns, 0400);
 LF_COUNTER(cells_written, 0400);
 LF_COUNTER(cells_erased, 0400);
 LF_COUNTER(verify_retries, 0400);
-LF_COUNTER(wear_max, 0444);
-LF_COUNTER(wear_histogram, 0444);
-LF_COUNTER(tiles_used, 0444);
-LF_COUNTER(tiles_dirty, 0444);
+LF_COUNTER(wear_max, 0400);
+LF_COUNTER(wear_histogram, 0400);
+LF_COUNTER(tiles_used, 0400);
+LF_COUNTER(tiles_dirty, 0400);
 LF_COUNTER(tiles_bad, 0444);
 
 static struct attribute *lf_attributes[] = {

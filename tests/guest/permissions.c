@@ -163,8 +163,10 @@ static void list_hides_the_unreadable(void *argument)
 	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_LIST, &list));
 	for (uint32_t i = 0; i < list.count; i++) {
 		CHECK(strcmp((char *)entries[i].publication.name, "test/hidden"));
-		if (!strcmp((char *)entries[i].publication.name, "test/shown"))
+		if (!strcmp((char *)entries[i].publication.name, "test/shown")) {
 			CHECK_EQUAL(entries[i].account, 0);
+			CHECK_EQUAL(entries[i].wear_max, 0);
+		}
 	}
 }
 

@@ -147,6 +147,8 @@ static void totals_agree_everywhere(void)
 
 static void private_counters(void *argument)
 {
+	static const char *const private[] = { "mac_count", "wear_max", "wear_histogram",
+					       "tiles_used", "tiles_dirty" };
 	int fd = guest_open();
 	struct drm_lf_telemetry telemetry = { .scope = DRM_LF_TELEMETRY_DEVICE };
 	long long value;
@@ -155,8 +157,13 @@ static void private_counters(void *argument)
 	CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_TELEMETRY, &telemetry), EPERM);
 	CHECK(read_number("/sys/class/accel/accel*/device/hwmon/hwmon*/energy1_input", &value));
 	CHECK(read_number("/sys/class/accel/accel*/device/hwmon/hwmon*/power1_average", &value));
-	CHECK(read_number("/sys/class/accel/accel*/device/lf/mac_count", &value));
-	CHECK_OK(read_number("/sys/class/accel/accel*/device/lf/wear_max", &value));
+	for (size_t i = 0; i < KTAP_COUNT(private); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "/sys/class/accel/accel*/device/lf/%s", private[i]);
+		CHECK(read_number(path, &value));
+	}
+	CHECK_OK(read_number("/sys/class/accel/accel*/device/lf/tiles_bad", &value));
 	CHECK_OK(read_number("/sys/class/accel/accel*/device/hwmon/hwmon*/temp1_input", &value));
 	telemetry.scope = DRM_LF_TELEMETRY_CONTEXT;
 	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_TELEMETRY, &telemetry));

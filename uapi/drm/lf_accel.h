@@ -185,7 +185,7 @@ struct drm_lf_matrix_open {
  * struct drm_lf_matrix_info - what a handle refers to
  * @handle: matrix handle
  * @pad: zero
- * @info: returned; @index and @account are 0 unless the caller is the owner or privileged
+ * @info: returned; @index, @account and @wear_max are 0 unless the caller is the owner or privileged
  */
 struct drm_lf_matrix_info {
 	__u32 handle;

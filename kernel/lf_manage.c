@@ -130,6 +130,22 @@ int lf_status_error(u32 status)
 	}
 }
 
+/* Creating twice would take tiles twice, a second commit fails; the caller of these tries again. */
+static bool may_rerun(const struct lf_command *command)
+{
+	switch (le16_to_cpu(command->opcode)) {
+	case LF_OP_LIST:
+	case LF_OP_PUBLISH:
+	case LF_OP_DELETE:
+	case LF_OP_SANITIZE:
+		return true;
+	case LF_OP_ACCOUNT:
+		return !(command->flags & cpu_to_le16(LF_ACCOUNT_SET_QUOTA));
+	default:
+		return false;
+	}
+}
+
 /* Runs @command; the caller holds the channel's lock and has filled its data page. */
 static int manage_run(struct lf_device *lf, const struct lf_command *command, u16 flags,
 		      u32 account)
@@ -149,6 +165,8 @@ static int manage_run(struct lf_device *lf, const struct lf_command *command, u1
 		.buffer_count = cpu_to_le32(1),
 		.account = cpu_to_le32(account),
 	};
+	manage->request.rerun = may_rerun(command);
+	manage->request.repeated = false;
 	reinit_completion(&manage->ended);
 
 	mutex_lock(&lf->reset_lock);
@@ -263,8 +281,15 @@ int lf_manage_delete(struct lf_device *lf, u32 matrix)
 		.opcode = cpu_to_le16(LF_OP_DELETE),
 		.matrix = cpu_to_le32(matrix),
 	};
+	int err;
 
-	return manage_simple(lf, &command, 0, NULL);
+	mutex_lock(&lf->manage->lock);
+	err = manage_run(lf, &command, 0, 0);
+	/* Gone already: the reset came between its end and its record. */
+	if (err == -ENOENT && lf->manage->request.repeated)
+		err = 0;
+	mutex_unlock(&lf->manage->lock);
+	return err;
 }
 
 /**

@@ -21,6 +21,9 @@
 /* Tiles erased by one command, so that other management does not wait long. */
 #define LF_SANITIZE_TILES 8
 
+/* A command may time out, or a reset end it, and the next one be served. */
+#define LF_DELETE_TRIES	  4
+
 static void sanitize(struct lf_device *lf)
 {
 	u64 dirty = U64_MAX, before;
@@ -34,12 +37,38 @@ static void sanitize(struct lf_device *lf)
 		drm_dbg(&lf->drm, "erasing dirty tiles: %d\n", err);
 }
 
+static void reap_later(struct lf_device *lf, struct lf_matrix *matrix)
+{
+	spin_lock(&lf->reap_lock);
+	list_add_tail(&matrix->link, &lf->reap);
+	spin_unlock(&lf->reap_lock);
+	queue_work(lf->reap_wq, &lf->reap_work);
+}
+
+/* Deletes @matrix, or sees to it that it is tried again. */
+static void reap(struct lf_device *lf, struct lf_matrix *matrix)
+{
+	int err = lf_manage_delete(lf, matrix->id);
+
+	/* A command that timed out may have been executed. */
+	if (err == -ENOENT && matrix->delete_tries)
+		err = 0;
+	/* What a wedged device has in its directory the next probe finds there. */
+	if (err && err != -ENODEV && ++matrix->delete_tries < LF_DELETE_TRIES) {
+		reap_later(lf, matrix);
+		return;
+	}
+	if (err)
+		drm_warn(&lf->drm, "matrix %u was not deleted: %d\n", matrix->id, err);
+	kfree(matrix);
+}
+
 static void reap_work(struct work_struct *work)
 {
 	struct lf_device *lf = container_of(work, struct lf_device, reap_work);
 	struct lf_matrix *matrix, *next;
 	LIST_HEAD(dead);
-	int index, err;
+	int index;
 
 	spin_lock(&lf->reap_lock);
 	list_splice_init(&lf->reap, &dead);
@@ -51,12 +80,8 @@ static void reap_work(struct work_struct *work)
 			kfree(matrix);
 		return;
 	}
-	list_for_each_entry_safe(matrix, next, &dead, link) {
-		err = lf_manage_delete(lf, matrix->id);
-		if (err)
-			drm_warn(&lf->drm, "matrix %u was not deleted: %d\n", matrix->id, err);
-		kfree(matrix);
-	}
+	list_for_each_entry_safe(matrix, next, &dead, link)
+		reap(lf, matrix);
 	sanitize(lf);
 	drm_dev_exit(index);
 }
@@ -71,10 +96,7 @@ static void matrix_free(struct drm_gem_object *object)
 		kfree(matrix);
 		return;
 	}
-	spin_lock(&lf->reap_lock);
-	list_add_tail(&matrix->link, &lf->reap);
-	spin_unlock(&lf->reap_lock);
-	queue_work(lf->reap_wq, &lf->reap_work);
+	reap_later(lf, matrix);
 }
 
 static const struct drm_gem_object_funcs lf_matrix_funcs = {

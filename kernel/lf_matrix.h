@@ -25,6 +25,7 @@ struct lf_device;
  *	directory's
  * @publication: name, owner and mode while published; under the directory's lock
  * @link: in the device's list of published matrices, or of those to be deleted
+ * @delete_tries: how often the device was asked to delete it, in vain
  * @named: the device keeps it: it is not deleted with its last reference; under the directory's
  *	lock
  */
@@ -38,6 +39,7 @@ struct lf_matrix {
 	u32 state;
 	struct lf_publication publication;
 	struct list_head link;
+	u8 delete_tries;
 	bool named;
 };
 

@@ -231,6 +231,7 @@ void lf_queue_start(struct lf_queue *queue)
 
 	list_for_each_entry_safe(request, next, &again, link) {
 		list_del_init(&request->link);
+		request->repeated = true;
 		queue_put(queue, request);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);

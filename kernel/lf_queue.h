@@ -32,12 +32,14 @@ typedef void (*lf_request_done)(struct lf_request *request, const struct lf_comp
  * @link: in the queue's list of requests in flight, oldest first
  * @submission: what the device reads; the queue fills @submission.tag in
  * @rerun: may be submitted again after a reset
+ * @repeated: has been, so that the device may have executed it before
  * @done: called at its end
  */
 struct lf_request {
 	struct list_head link;
 	struct lf_submission submission;
 	bool rerun;
+	bool repeated;
 	lf_request_done done;
 };
 

@@ -25,8 +25,8 @@ static void stop_dma(struct lf_device *lf)
  * @guilty: request that ends with -ETIMEDOUT unless it has ended meanwhile; NULL if there is none.
  *	It must not be freed before this returns
  *
- * Jobs with PROGRAM and management commands are not run again: they end with what the device says
- * of them, or -ECANCELED. A device that does not come back is wedged: everything ends with -ENODEV
+ * Jobs with PROGRAM and management commands that create, commit or set are not run again: they end
+ * with what the device says of them, or -ECANCELED. A device that does not come back is wedged: everything ends with -ENODEV
  * from then on.
  */
 void lf_reset(struct lf_device *lf, struct lf_queue *queue, struct lf_request *guilty)

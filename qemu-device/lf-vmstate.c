@@ -64,6 +64,22 @@ static const VMStateDescription vmstate_lf_queue = {
 /* clang-format on */
 
 /*
+ * Attaching on arrival drops what is not committed, as after a power cut. A
+ * guest whose power never failed would not understand: it is not moved then.
+ */
+static int lf_accel_pre_save(void *opaque)
+{
+    LFAccel *s = opaque;
+
+    if (s->xbar && xbar_torn(s->xbar)) {
+        error_report("lf-accel: a matrix is being programmed; save or move the "
+                     "machine when it is committed");
+        return -EBUSY;
+    }
+    return 0;
+}
+
+/*
  * The model knows a memory that is being replaced. Without a model no job
  * begins: a machine that goes on after a load that failed does no harm.
  */
@@ -96,6 +112,7 @@ const VMStateDescription vmstate_lf_accel = {
     .name = "lf-accel/core",
     .version_id = 1,
     .minimum_version_id = 1,
+    .pre_save = lf_accel_pre_save,
     .pre_load = lf_accel_pre_load,
     .post_load = lf_accel_post_load,
     .fields = (VMStateField[]) {

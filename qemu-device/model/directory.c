@@ -194,6 +194,15 @@ struct matrix *xbar_directory_find(struct xbar *xbar, uint32_t identifier)
 	return NULL;
 }
 
+uint32_t xbar_torn(const struct xbar *xbar)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < xbar->params.matrices; i++)
+		count += xbar->matrices[i].state == LF_MATRIX_TORN;
+	return count;
+}
+
 struct matrix *xbar_directory_find_name(struct xbar *xbar, const uint8_t name[LF_NAME_BYTES])
 {
 	for (uint32_t i = 0; i < xbar->params.matrices; i++) {

@@ -229,6 +229,9 @@ void xbar_job_close(struct xbar_job *job);
 /** xbar_telemetry() - totals of the device; of cells and wear since it was made, of the rest likewise */
 void xbar_telemetry(const struct xbar *xbar, struct lf_telemetry_block *telemetry);
 
+/** xbar_torn() - matrices that were created and not committed: who attaches to a copy of the memory does not find them */
+uint32_t xbar_torn(const struct xbar *xbar);
+
 /** xbar_advance_time() - let modelled time pass without work */
 void xbar_advance_time(struct xbar *xbar, uint64_t nanoseconds);
 

@@ -383,13 +383,14 @@ int lf_matrix_list_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 {
 	struct drm_lf_matrix_list *args = data;
 	struct lf_device *lf = to_lf_device(drm);
-	struct lf_matrix_info __user *user = u64_to_user_ptr(args->entries);
+	size_t bytes = min_t(size_t, args->entry_bytes, sizeof(struct lf_matrix_info));
 	u32 first = args->first, count = 0, written, i;
 	struct lf_matrix_info *entries;
 	bool end = false;
 	int err = 0;
 
-	if (!args->count)
+	if (!args->count || args->pad ||
+	    !lf_is_struct_size(args->entry_bytes, DRM_LF_MATRIX_INFO_BYTES_V1))
 		return -EINVAL;
 	entries = kcalloc(LF_MANAGE_LIST_ENTRIES, sizeof(*entries), GFP_KERNEL);
 	if (!entries)
@@ -409,7 +410,9 @@ int lf_matrix_list_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 			    is_hidden(info->publication.name) || !may_read(&info->publication))
 				continue;
 			lf_directory_redact(info, to_lf_context(file));
-			if (copy_to_user(&user[count], info, sizeof(*info))) {
+			if (copy_to_user(
+				    u64_to_user_ptr(args->entries + (u64)count * args->entry_bytes),
+				    info, bytes)) {
 				err = -EFAULT;
 				break;
 			}

@@ -66,4 +66,13 @@ struct lf_limits {
 	u8 preset[LF_PRESET_BYTES];
 };
 
+/*
+ * Whether a program may take a structure that an argument refers to to have @bytes: see the rules in
+ * drm/lf_accel.h.
+ */
+static inline bool lf_is_struct_size(u32 bytes, u32 first_version)
+{
+	return bytes >= first_version && bytes <= 4096 && bytes % 8 == 0;
+}
+
 #endif

@@ -102,7 +102,7 @@ static void write_record(struct lf_job *job, const struct lf_completion *complet
 	} else {
 		record.status = error_status(error);
 	}
-	lf_gem_write(job->record, job->record_offset, &record, sizeof(record));
+	lf_gem_write(job->record, job->record_offset, &record, job->record_bytes);
 	/* A program may poll the state: it appears last. */
 	smp_wmb();
 	lf_gem_write(job->record, job->record_offset + offsetof(struct drm_lf_job_record, state),

@@ -30,6 +30,7 @@ struct lf_device;
  * @commands_dma: bus address of @commands once mapped, else DMA_MAPPING_ERROR
  * @record: buffer for the record, among @objects; NULL for none
  * @record_offset: where in @record
+ * @record_bytes: how much of a struct drm_lf_job_record the program knows
  * @buffer_count: buffers in @objects
  * @matrix_count: matrices in @objects, behind the buffers
  * @objects: references to all that the job uses
@@ -46,6 +47,7 @@ struct lf_job {
 	dma_addr_t commands_dma;
 	struct lf_bo *record;
 	u64 record_offset;
+	u32 record_bytes;
 	u32 buffer_count;
 	u32 matrix_count;
 	struct drm_gem_object *objects[];

@@ -74,7 +74,15 @@ static int check_args(const struct lf_limits *limits, const struct drm_lf_submit
 		return -EINVAL;
 	if (args->record_buffer > args->buffer_count)
 		return -EINVAL;
-	if (args->record_offset % 8 || (!args->record_buffer && args->record_offset))
+	if (args->record_offset % 8)
+		return -EINVAL;
+	if (args->record_buffer &&
+	    !lf_is_struct_size(args->record_bytes, DRM_LF_JOB_RECORD_BYTES_V1))
+		return -EINVAL;
+	if (!args->record_buffer && (args->record_offset || args->record_bytes))
+		return -EINVAL;
+	if ((args->sync_count || args->sync_stride) &&
+	    !lf_is_struct_size(args->sync_stride, DRM_LF_SYNC_BYTES_V1))
 		return -EINVAL;
 	return 0;
 }
@@ -114,6 +122,7 @@ static int allocate(struct submission *submission)
 static int copy_handles(struct submission *submission)
 {
 	const struct drm_lf_submit *args = submission->args;
+	u32 i;
 
 	if (copy_from_user(submission->handles, u64_to_user_ptr(args->buffers),
 			   args->buffer_count * sizeof(u32)))
@@ -121,9 +130,14 @@ static int copy_handles(struct submission *submission)
 	if (copy_from_user(submission->handles + args->buffer_count,
 			   u64_to_user_ptr(args->matrices), args->matrix_count * sizeof(u32)))
 		return -EFAULT;
-	if (copy_from_user(submission->syncs, u64_to_user_ptr(args->syncs),
-			   args->sync_count * sizeof(*submission->syncs)))
-		return -EFAULT;
+	for (i = 0; i < args->sync_count; i++) {
+		u64 sync = args->syncs + (u64)i * args->sync_stride;
+		int err = copy_struct_from_user(&submission->syncs[i], sizeof(submission->syncs[i]),
+						u64_to_user_ptr(sync), args->sync_stride);
+
+		if (err)
+			return err;
+	}
 	return 0;
 }
 
@@ -162,11 +176,12 @@ static int find_record(struct submission *submission)
 		return 0;
 	object = job->objects[args->record_buffer - 1];
 	/* The pages of an imported buffer are not the kernel's to write. */
-	if (object->import_attach || object->size < sizeof(struct drm_lf_job_record) ||
-	    args->record_offset > object->size - sizeof(struct drm_lf_job_record))
+	if (object->import_attach || object->size < args->record_bytes ||
+	    args->record_offset > object->size - args->record_bytes)
 		return -EINVAL;
 	job->record = to_lf_bo(object);
 	job->record_offset = args->record_offset;
+	job->record_bytes = min_t(u32, args->record_bytes, sizeof(struct drm_lf_job_record));
 	submission->buffer_use[args->record_buffer - 1] |= LF_USE_WRITE;
 	return 0;
 }
@@ -483,8 +498,8 @@ cleanup:
  * @data: struct drm_lf_submit
  * @file: the caller's
  *
- * Return: 0; -EINVAL a field, -ENOENT a handle, -EPERM not allowed to do that to a matrix, -EFAULT,
- * -ENOMEM, -ENODEV, -ERESTARTSYS.
+ * Return: 0; -EINVAL a field, -ENOENT a handle, -EPERM not allowed to do that to a matrix, -E2BIG a
+ * sync object this kernel does not understand, -EFAULT, -ENOMEM, -ENODEV, -ERESTARTSYS.
  */
 int lf_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {

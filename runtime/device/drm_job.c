@@ -94,6 +94,8 @@ int drm_job_submit(struct lf_job *common, struct lf_error *error)
 		.scratch_bytes = (uint32_t)common->scratch_bytes,
 		.job_number = common->job_number,
 		.record_buffer = count + 1,
+		.sync_stride = sizeof(sync),
+		.record_bytes = sizeof(*record),
 	};
 	int err;
 

@@ -111,6 +111,7 @@ int drm_matrix_list(struct lf_device *device, struct lf_matrix_info *entries, ui
 		.entries = (uintptr_t)entries,
 		.count = count,
 		.first = *first,
+		.entry_bytes = sizeof(*entries),
 	};
 	int err = drm_call(device, DRM_IOCTL_LF_MATRIX_LIST, &list);
 

@@ -173,6 +173,7 @@ int guest_job_submit(int fd, struct guest_job *job)
 	job->submit.buffers = (uintptr_t)job->buffers;
 	job->submit.matrices = (uintptr_t)job->matrices;
 	job->submit.syncs = (uintptr_t)job->syncs;
+	job->submit.sync_stride = sizeof(job->syncs[0]);
 	return guest_ioctl(fd, DRM_IOCTL_LF_SUBMIT, &job->submit);
 }
 

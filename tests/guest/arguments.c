@@ -49,7 +49,7 @@ static const struct field submit_fields[] = {
 	FIELD(drm_lf_submit, matrix_count),  FIELD(drm_lf_submit, sync_count),
 	FIELD(drm_lf_submit, scratch_bytes), FIELD(drm_lf_submit, flags),
 	FIELD(drm_lf_submit, record_offset), FIELD(drm_lf_submit, record_buffer),
-	FIELD(drm_lf_submit, pad),
+	FIELD(drm_lf_submit, record_bytes),  FIELD(drm_lf_submit, pad),
 };
 
 static const uint64_t values[] = {
@@ -279,6 +279,7 @@ static void sweep_pointers(void)
 			submit.commands = which == 0 ? addresses[i] : (uintptr_t)job.commands;
 			submit.buffers = which == 1 ? addresses[i] : (uintptr_t)job.buffers;
 			submit.matrices = which == 2 ? addresses[i] : (uintptr_t)job.matrices;
+			submit.sync_stride = sizeof(job.syncs[0]);
 			submit.syncs = which == 3 ? addresses[i] : (uintptr_t)job.syncs;
 			CHECK_ERROR(guest_ioctl(set.fd, DRM_IOCTL_LF_SUBMIT, &submit), EFAULT);
 		}

@@ -150,6 +150,7 @@ static void foreign_memory_multiplies(void)
 	CHECK_EQUAL(memcmp((char *)x + OUTPUT, expected, sizeof(expected)), 0);
 	/* The kernel does not write records into what is not its own. */
 	job.submit.record_buffer = 1;
+	job.submit.record_bytes = sizeof(struct drm_lf_job_record);
 	job.submit.record_offset = 4096;
 	CHECK_EQUAL(guest_job_run(fd, &job), -EINVAL);
 	CHECK_OK(drmCloseBufferHandle(fd, handle));

@@ -163,6 +163,7 @@ static void record_tells_what_became_of_a_job(void)
 	record->state = 77;
 	record->status = 77;
 	job.submit.record_buffer = 1;
+	job.submit.record_bytes = sizeof(struct drm_lf_job_record);
 	job.submit.record_offset = RECORD;
 	CHECK_EQUAL(guest_job_run(set.fd, &job), 1);
 	CHECK_EQUAL(record->state, 1);
@@ -189,6 +190,7 @@ static void record_may_cross_a_page(void)
 	struct drm_lf_job_record record;
 
 	job.submit.record_buffer = guest_job_buffer(&job, records.handle) + 1;
+	job.submit.record_bytes = sizeof(struct drm_lf_job_record);
 	job.submit.record_offset = offset;
 	CHECK_EQUAL(guest_job_run(set.fd, &job), 1);
 	memcpy(&record, bytes + offset, sizeof(record));
@@ -210,6 +212,51 @@ static void record_may_cross_a_page(void)
 	CHECK_EQUAL(guest_job_run(set.fd, &job), -EINVAL);
 }
 
+/* A program of another version says how large it takes records and sync objects to be. */
+static void sizes_of_other_versions(void)
+{
+	enum { LARGER = sizeof(struct drm_lf_job_record) + 16, STRIDE = 24 };
+	static const uint32_t bad[] = { 0, 8, DRM_LF_JOB_RECORD_BYTES_V1 + 4, 4104, UINT32_MAX };
+	struct bench set = bench();
+	struct guest_buffer records = guest_buffer(set.fd, 4096);
+	const uint8_t *bytes = records.memory;
+	struct guest_job job =
+		guest_multiply_job(set.buffer.handle, set.matrix, ROWS, COLS, OUTPUT);
+	uint64_t syncs[2][STRIDE / 8] = { 0 };
+	uint32_t done[2] = { guest_syncobj(set.fd), guest_syncobj(set.fd) };
+	struct drm_lf_submit submit;
+
+	job.submit.record_buffer = guest_job_buffer(&job, records.handle) + 1;
+	for (size_t i = 0; i < KTAP_COUNT(bad); i++) {
+		job.submit.record_bytes = bad[i];
+		CHECK_ERROR(guest_job_submit(set.fd, &job), EINVAL);
+	}
+	job.submit.record_bytes = LARGER;
+	memset(records.memory, 0x5a, records.size);
+	CHECK_EQUAL(guest_job_run(set.fd, &job), 1);
+	for (size_t i = sizeof(struct drm_lf_job_record); i < LARGER; i++)
+		CHECK_EQUAL(bytes[i], 0x5a);
+
+	for (int i = 0; i < 2; i++) {
+		const struct drm_lf_sync sync = { .handle = done[i], .flags = DRM_LF_SYNC_OUT };
+
+		memcpy(syncs[i], &sync, sizeof(sync));
+	}
+	submit = job.submit;
+	submit.syncs = (uintptr_t)syncs;
+	submit.sync_count = 2;
+	submit.sync_stride = STRIDE;
+	CHECK_OK(guest_ioctl(set.fd, DRM_IOCTL_LF_SUBMIT, &submit));
+	for (int i = 0; i < 2; i++)
+		CHECK_OK(guest_wait(set.fd, done[i], GUEST_WAIT_MS));
+	syncs[1][STRIDE / 8 - 1] = 1;
+	CHECK_ERROR(guest_ioctl(set.fd, DRM_IOCTL_LF_SUBMIT, &submit), E2BIG);
+	for (size_t i = 0; i < KTAP_COUNT(bad); i++) {
+		submit.sync_stride = bad[i];
+		CHECK_ERROR(guest_ioctl(set.fd, DRM_IOCTL_LF_SUBMIT, &submit), EINVAL);
+	}
+}
+
 static void bad_numbers_fail_the_fence(void)
 {
 	static const uint32_t bad[] = { 0x7fc00000, 0x7f800000, 0xff800000, 0xffffffff };
@@ -219,6 +266,7 @@ static void bad_numbers_fail_the_fence(void)
 		guest_multiply_job(set.buffer.handle, set.matrix, ROWS, COLS, OUTPUT);
 
 	job.submit.record_buffer = 1;
+	job.submit.record_bytes = sizeof(struct drm_lf_job_record);
 	job.submit.record_offset = RECORD;
 	for (size_t i = 0; i < KTAP_COUNT(bad); i++) {
 		float saved = set.memory[7];
@@ -256,6 +304,7 @@ int main(void)
 		KTAP_TEST(shared_buffer_orders_files),
 		KTAP_TEST(record_tells_what_became_of_a_job),
 		KTAP_TEST(record_may_cross_a_page),
+		KTAP_TEST(sizes_of_other_versions),
 		KTAP_TEST(bad_numbers_fail_the_fence),
 		KTAP_TEST(overlap_fails_the_fence),
 	};

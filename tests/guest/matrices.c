@@ -177,7 +177,7 @@ static void list_shows_published(void)
 	int fd = guest_open();
 	int8_t weights[ROWS * COLS];
 	struct lf_matrix_info entries[3];
-	struct drm_lf_matrix_list list = { .count = 0 };
+	struct drm_lf_matrix_list list = { .entry_bytes = sizeof(entries[0]) };
 	uint32_t seen = 0, calls = 0;
 	char name[64];
 
@@ -201,15 +201,59 @@ static void list_shows_published(void)
 	} while (list.first);
 	CHECK_EQUAL(seen, COUNT);
 
-	list = (struct drm_lf_matrix_list){ .entries = 16, .count = 1 };
+	list = (struct drm_lf_matrix_list){ .entries = 16,
+					    .count = 1,
+					    .entry_bytes = sizeof(entries[0]) };
 	CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_LIST, &list), EFAULT);
-	list = (struct drm_lf_matrix_list){ .count = UINT32_MAX, .first = UINT32_MAX };
+	list = (struct drm_lf_matrix_list){ .count = UINT32_MAX,
+					    .first = UINT32_MAX,
+					    .entry_bytes = sizeof(entries[0]) };
 	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_LIST, &list));
 	CHECK_EQUAL(list.count, 0);
 	for (int i = 0; i < COUNT; i++) {
 		snprintf(name, sizeof(name), "test/list/%d", i);
 		CHECK_OK(guest_matrix_unlink(fd, name));
 	}
+}
+
+/* A program whose entries are larger gets what the kernel knows of each; smaller ones never were. */
+static void list_keeps_to_the_size_of_entries(void)
+{
+	enum { COUNT = 2, LARGER = sizeof(struct lf_matrix_info) + 24 };
+	static const uint32_t bad[] = {
+		0,    8,	 DRM_LF_MATRIX_INFO_BYTES_V1 - 8, DRM_LF_MATRIX_INFO_BYTES_V1 + 4,
+		4104, UINT32_MAX
+	};
+	int fd = guest_open();
+	int8_t weights[ROWS * COLS];
+	uint8_t entries[COUNT][LARGER];
+	struct drm_lf_matrix_list list = { .entries = (uintptr_t)entries, .count = COUNT };
+
+	for (size_t i = 0; i < KTAP_COUNT(bad); i++) {
+		list.entry_bytes = bad[i];
+		CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_LIST, &list), EINVAL);
+	}
+	list.entry_bytes = LARGER;
+	list.pad = 1;
+	CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_LIST, &list), EINVAL);
+	list.pad = 0;
+	CHECK_OK(guest_matrix_publish(fd, guest_matrix(fd, ROWS, COLS, 1, weights), "test/size/0",
+				      0444));
+	CHECK_OK(guest_matrix_publish(fd, guest_matrix(fd, ROWS, COLS, 1, weights), "test/size/1",
+				      0444));
+	memset(entries, 0x5a, sizeof(entries));
+	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_LIST, &list));
+	CHECK_EQUAL(list.count, COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		struct lf_matrix_info info;
+
+		memcpy(&info, entries[i], sizeof(info));
+		CHECK_EQUAL(info.state, LF_MATRIX_PUBLISHED);
+		for (size_t j = sizeof(info); j < LARGER; j++)
+			CHECK_EQUAL(entries[i][j], 0x5a);
+	}
+	CHECK_OK(guest_matrix_unlink(fd, "test/size/0"));
+	CHECK_OK(guest_matrix_unlink(fd, "test/size/1"));
 }
 
 static void bad_shapes_are_refused(void)
@@ -257,10 +301,15 @@ static void full_device_says_so(void)
 int main(void)
 {
 	static const struct ktap_test tests[] = {
-		KTAP_TEST(states_follow_each_other),	 KTAP_TEST(torn_matrices_do_not_multiply),
-		KTAP_TEST(last_handle_deletes),		 KTAP_TEST(dirty_tiles_are_erased),
-		KTAP_TEST(names_are_unique_and_checked), KTAP_TEST(published_outlives_its_file),
-		KTAP_TEST(list_shows_published),	 KTAP_TEST(bad_shapes_are_refused),
+		KTAP_TEST(states_follow_each_other),
+		KTAP_TEST(torn_matrices_do_not_multiply),
+		KTAP_TEST(last_handle_deletes),
+		KTAP_TEST(dirty_tiles_are_erased),
+		KTAP_TEST(names_are_unique_and_checked),
+		KTAP_TEST(published_outlives_its_file),
+		KTAP_TEST(list_shows_published),
+		KTAP_TEST(list_keeps_to_the_size_of_entries),
+		KTAP_TEST(bad_shapes_are_refused),
 		KTAP_TEST(full_device_says_so),
 	};
 

@@ -157,7 +157,8 @@ static void list_hides_the_unreadable(void *argument)
 	int fd = guest_open();
 	struct lf_matrix_info entries[64];
 	struct drm_lf_matrix_list list = { .entries = (uintptr_t)entries,
-					   .count = KTAP_COUNT(entries) };
+					   .count = KTAP_COUNT(entries),
+					   .entry_bytes = sizeof(entries[0]) };
 
 	(void)argument;
 	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_LIST, &list));

@@ -66,6 +66,7 @@ static void submit(struct bench *bench)
 		guest_multiply_job(bench->buffer.handle, bench->matrix, ROWS, COLS, OUTPUT);
 
 	job.submit.record_buffer = 1;
+	job.submit.record_bytes = sizeof(struct drm_lf_job_record);
 	job.submit.record_offset = RECORD;
 	guest_job_sync(&job, bench->syncobj, DRM_LF_SYNC_OUT, 0);
 	CHECK_OK(guest_job_submit(bench->fd, &job));

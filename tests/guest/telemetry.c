@@ -49,6 +49,7 @@ static void sums_are_those_of_the_records(void)
 
 		x[i] = (float)(i + 1);
 		job.submit.record_buffer = 1;
+		job.submit.record_bytes = sizeof(struct drm_lf_job_record);
 		job.submit.record_offset = RECORD;
 		CHECK_EQUAL(guest_job_run(fd, &job), 1);
 		for (int j = 0; j < LF_ENERGY_COMPONENTS; j++)

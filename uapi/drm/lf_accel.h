@@ -17,6 +17,8 @@ extern "C" {
  *
  * - Structures are extended at their end only; a shorter one from an older program is padded with zeros, a longer one is
  *   accepted if the part the kernel does not know is zero, and refused with E2BIG otherwise.
+ * - Where a call refers to other structures in memory, it says how many bytes the program takes them to have: at least what
+ *   the first version had (DRM_LF_*_BYTES_V1), 4096 at most, a multiple of 8. The part both know is used.
  * - Every pad and reserved field and every unknown flag must be zero, else EINVAL.
  * - IDs and ioctl numbers are append-only.
  * - Commands have the layout of struct lf_command in lf/lf_hw.h, with two differences: @matrix is an index, plus one, into the
@@ -231,20 +233,28 @@ struct drm_lf_matrix_unlink {
 	__u8 name[LF_NAME_BYTES];
 };
 
+#define DRM_LF_MATRIX_INFO_BYTES_V1 128
+
 /**
  * struct drm_lf_matrix_list - published matrices the caller may read
  * @entries: user address of struct lf_matrix_info [@count]
  * @count: entries there is room for; returned: entries written
  * @first: start with this index; returned: where to go on, 0 at the end
+ * @entry_bytes: bytes from one entry to the next, of which the kernel writes those it knows
+ * @pad: zero
  */
 struct drm_lf_matrix_list {
 	__u64 entries;
 	__u32 count;
 	__u32 first;
+	__u32 entry_bytes;
+	__u32 pad;
 };
 
-#define DRM_LF_SYNC_IN	(1u << 0) /* the job waits for it */
-#define DRM_LF_SYNC_OUT (1u << 1) /* the job signals it */
+#define DRM_LF_SYNC_IN	     (1u << 0) /* the job waits for it */
+#define DRM_LF_SYNC_OUT	     (1u << 1) /* the job signals it */
+
+#define DRM_LF_SYNC_BYTES_V1 16
 
 /**
  * struct drm_lf_sync - a sync object of a job
@@ -257,6 +267,8 @@ struct drm_lf_sync {
 	__u32 flags;
 	__u64 point;
 };
+
+#define DRM_LF_JOB_RECORD_BYTES_V1 144
 
 /**
  * struct drm_lf_job_record - what became of a job, written by the kernel before its fence signals
@@ -309,6 +321,9 @@ struct drm_lf_job_record {
  * @job_number: key of the job's random draws
  * @record_offset: byte offset of the struct drm_lf_job_record in its buffer, a multiple of 8
  * @record_buffer: index of that buffer plus one, 0 for no record
+ * @sync_stride: bytes from one of @syncs to the next; what the kernel does not know of each must be zero (E2BIG). May be zero
+ *	without @syncs
+ * @record_bytes: room for the record, of which the kernel writes what it knows; zero without a record
  * @pad: zero
  *
  * Jobs of a file that share a buffer or matrix, one of them writing it, run in the order of submission. PROGRAM needs a
@@ -331,6 +346,8 @@ struct drm_lf_submit {
 	__u64 job_number;
 	__u64 record_offset;
 	__u32 record_buffer;
+	__u32 sync_stride;
+	__u32 record_bytes;
 	__u32 pad;
 };
 
@@ -404,10 +421,10 @@ LF_ASSERT_SIZE(struct drm_lf_matrix_info, 136);
 LF_ASSERT_SIZE(struct drm_lf_matrix_handle, 8);
 LF_ASSERT_SIZE(struct drm_lf_matrix_publish, 72);
 LF_ASSERT_SIZE(struct drm_lf_matrix_unlink, 64);
-LF_ASSERT_SIZE(struct drm_lf_matrix_list, 16);
+LF_ASSERT_SIZE(struct drm_lf_matrix_list, 24);
 LF_ASSERT_SIZE(struct drm_lf_sync, 16);
 LF_ASSERT_SIZE(struct drm_lf_job_record, 144);
-LF_ASSERT_SIZE(struct drm_lf_submit, 80);
+LF_ASSERT_SIZE(struct drm_lf_submit, 88);
 LF_ASSERT_SIZE(struct drm_lf_telemetry, 8 + 44 * 8);
 LF_ASSERT_SIZE(struct drm_lf_quota, 32);
 

@@ -6,11 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "qemu-device/model/mvm.h"
 #include "tests/unit/xbar_rig.h"
 
-#define ROWS  40
-#define COLS  200
-#define COUNT 130
+#define ROWS	     40
+#define COLS	     200
+#define COUNT	     130
+
+/* Pieces of work that are asked about. */
+#define INPUT_PIECES ((COUNT + MVM_INPUT_PIECE - 1) / MVM_INPUT_PIECE)
+#define BLOCKS	     ((COLS + KERNEL_COLUMNS - 1) / KERNEL_COLUMNS)
 
 /* A matrix, and vectors enough for several pieces of work. */
 struct bench {
@@ -95,7 +100,8 @@ static void cancel_products(const char *settings)
 	atomic_store(&rig->asked, 0);
 	ck_assert_uint_eq(multiply_twice(bench), LF_STATUS_OK);
 	asked = atomic_load(&rig->asked);
-	ck_assert_uint_gt(asked, 10);
+	/* Not only before commands and quantising: for each block of columns of each of two pieces. */
+	ck_assert_uint_ge(asked, 2 * (1 + INPUT_PIECES + 2 * BLOCKS));
 	for (uint32_t patience = 1; patience <= asked; patience++) {
 		xbar_telemetry(rig->xbar, &before);
 		rig->patience = patience;
@@ -184,8 +190,11 @@ START_TEST(calibrating)
 	rig->patience = 0;
 	rig_list(rig, &after, 1);
 	ck_assert_mem_eq(&before, &after, sizeof(before));
+	atomic_store(&rig->asked, 0);
 	ck_assert_uint_eq(rig_run(rig, &command, 1, bench->buffers, 1), LF_STATUS_OK);
 	ck_assert_uint_gt(rig->completion.result, before.adc_step);
+	/* Two steps were tried at least. */
+	ck_assert_uint_gt(atomic_load(&rig->asked), 2 * INPUT_PIECES * BLOCKS);
 	bench_close(bench);
 }
 END_TEST

@@ -23,7 +23,7 @@ enum unit {
 	UNIT_BITS,	/* 0 is none lost */
 	UNIT_SHARE,	/* of 1, shown in percent */
 	UNIT_INTERVAL,	/* of shares, shown in points */
-	UNIT_HISTOGRAM, /* of writes: bin 0 is none, bin k 2^(k-1) .. 2^k - 1 */
+	UNIT_HISTOGRAM, /* of wear: bin 0 is none, bin k 2^(k-1) .. 2^k - 1 */
 };
 
 /**
@@ -72,8 +72,8 @@ static const struct presentation presentations[] = {
 	{ NULL, "buffer_bytes", "bytes of a buffer", UNIT_BYTES },
 	{ NULL, "job_scratch_bytes", "scratch of a job", UNIT_BYTES },
 	{ NULL, "temperature_mc", "temperature", UNIT_MILLIDEGREES },
-	{ NULL, "wear_max", "most writes of a row of cells", UNIT_COUNT },
-	{ NULL, "wear_histogram", "rows of cells by writes", UNIT_HISTOGRAM },
+	{ NULL, "wear_max", "most writes and erasures of a row of cells", UNIT_COUNT },
+	{ NULL, "wear_histogram", "rows of cells by writes and erasures", UNIT_HISTOGRAM },
 	{ NULL, "source", "read from the counters of the", UNIT_NONE },
 	{ NULL, "wall_s", "time on this machine (measured)", UNIT_NONE },
 	{ "wall_s", "zero_shot", "zero-shot", UNIT_SECONDS },

@@ -261,6 +261,7 @@ START_TEST(options_that_are_refused)
 		{ { TINY_MODEL, TINY_NAME, 4097, 2, 1, NULL }, -EINVAL, "batch_sequences 4097" },
 		{ { TINY_MODEL, TINY_NAME, 1, 1, 1, NULL }, -EINVAL, "sequence_tokens 1" },
 		{ { TINY_MODEL, TINY_NAME, 1, 14, 1, NULL }, -EINVAL, "the model takes 2 to 13" },
+		{ { TINY_MODEL, TINY_NAME, 4096, 13, 1, NULL }, -EINVAL, "the device takes 4096" },
 		{ { TINY_MODEL, TINY_NAME, 1, 2, 257, NULL }, -EINVAL, "257" },
 		{ { TINY_MODEL, TINY_NAME, 1, 2, 1, "mmx" }, -EINVAL, "mmx" },
 		{ { TINY_MODEL, "other", 1, 2, 1, NULL }, -ENOENT, "/layer.0" },

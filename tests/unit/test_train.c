@@ -354,6 +354,36 @@ START_TEST(runs_that_are_refused)
 }
 END_TEST
 
+/* 1 / n and m / n must be numbers, so a saved norm that is not positive is refused. */
+START_TEST(norms_that_are_not_positive_are_refused)
+{
+	struct lf_checkpoint_tensor tensors[LF_METHOD_TENSORS];
+	struct lf_checkpoint_state state = { .config = "{}", .tensors = tensors };
+	const char *path = io_path("norms");
+	struct lf_checkpoint *checkpoint;
+	struct run run;
+	float *norms = NULL;
+
+	begin(&run, FUSION_SUM, "ideal", NULL);
+	state.tensor_count = lf_method_tensors(run.method, tensors);
+	for (size_t at = 0; at < state.tensor_count; at++)
+		if (!strcmp(tensors[at].name, "norms")) {
+			norms = calloc(tensors[at].shape[0], sizeof(*norms));
+			memcpy(norms, tensors[at].values, tensors[at].shape[0] * sizeof(*norms));
+			tensors[at].values = norms;
+		}
+	ck_assert_ptr_nonnull(norms);
+	norms[3] = 0.0f;
+	ck_assert_lf(lf_checkpoint_save(path, &state, LF_ERROR));
+	ck_assert_lf(lf_checkpoint_open(&checkpoint, path, LF_ERROR));
+	ck_assert_lf_fails(lf_adaptation_load(checkpoint, run.method, run.head, LF_ERROR), -EINVAL,
+			   "norms: number 3 is not positive");
+	lf_checkpoint_close(checkpoint);
+	free(norms);
+	end(&run);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("train");
@@ -370,6 +400,7 @@ int main(void)
 	tcase_add_test(tcase, a_number_that_is_none_stops_at_its_step);
 	tcase_add_test(tcase, a_head_learns_alone);
 	tcase_add_test(tcase, runs_that_are_refused);
+	tcase_add_test(tcase, norms_that_are_not_positive_are_refused);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

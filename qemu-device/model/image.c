@@ -26,7 +26,9 @@ void xbar_image_layout(const struct xbar_params *params, struct xbar_image_layou
 	layout->ledger =
 		page_up(layout->directory + (uint64_t)params->matrices * IMAGE_MATRIX_STRIDE);
 	layout->tiles = page_up(layout->ledger + (uint64_t)params->accounts * IMAGE_ACCOUNT_STRIDE);
-	layout->wear = page_up(layout->tiles + tiles * sizeof(uint64_t));
+	layout->spares = page_up(layout->tiles + tiles * sizeof(uint64_t));
+	layout->wear =
+		page_up(layout->spares + tiles * params->spare_weights * sizeof(uint16_t));
 	layout->cells = page_up(layout->wear + tiles * params->tile_rows * sizeof(uint32_t));
 	layout->bytes = page_up(layout->cells + tiles * layout->tile_bytes);
 }
@@ -59,6 +61,10 @@ void xbar_image_header(const struct xbar_params *params, struct xbar_image_heade
 		.tile_weights = xbar_params_weights(params),
 		.matrices = params->matrices,
 		.accounts = params->accounts,
+		.pair = params->pair,
+		.spare_weights = params->spare_weights,
+		.wear_rows = params->wear_rows,
+		.seed = params->seed,
 		.bytes = xbar_nonvolatile_bytes(params),
 	};
 	header->checksum = header_checksum(header);

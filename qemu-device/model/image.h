@@ -8,8 +8,11 @@
  *   directory  records of struct image_matrix, the state is LF_MATRIX_*
  *   ledger     records of struct image_account
  *   tiles      one word a tile: who owns it, and the tile's ordinal in its matrix
- *   wear       tile_rows counters of 32 bits a tile
- *   cells      tile_rows x tile_weights weights a tile: int8, or fp32 on the float device. The levels of the cells of
+ *   spares     spare_weights numbers of 16 bits a tile: which column of weights a spare one stands in for, plus one;
+ *              0 for none. Means nothing for a tile without an owner
+ *   wear       a counter of 32 bits for each wear_rows rows of a tile
+ *   cells      tile_rows x tile_weights weights a tile. int8: [tile_rows / 4][tile_weights][4], the order in which
+ *              the exact product reads them; fp32 on the float device: [tile_rows][tile_weights]. The levels of the cells of
  *              a differential pair follow: slice k of a weight w is bits [k cell_bits, (k + 1) cell_bits) of |w|, on the
  *              positive side for w > 0, on the negative for w < 0; the other side is at level 0
  *
@@ -22,7 +25,7 @@
 #include "params.h"
 
 #define IMAGE_MAGIC	  0x31676d4972616258ull /* "XbarImg1" */
-#define IMAGE_VERSION	  1u
+#define IMAGE_VERSION	  2u
 #define IMAGE_PAGE	  4096
 
 /* Owners that are no matrix; identifiers of matrices are below. */
@@ -47,8 +50,13 @@ struct xbar_image_header {
 	uint32_t tile_weights;
 	uint32_t matrices;
 	uint32_t accounts;
+	uint32_t pair;
+	uint32_t spare_weights;
+	uint32_t wear_rows;
+	uint32_t reserved0;
+	uint64_t seed;
 	uint64_t bytes;
-	uint64_t reserved;
+	uint64_t reserved[4];
 };
 
 /* Totals since the memory was new; see struct lf_telemetry_block. */
@@ -67,11 +75,16 @@ struct image_counters {
 	uint64_t verify_retries;
 	uint64_t host_bytes;
 	uint64_t last_matrix; /* identifier given last */
+	uint64_t cells_failed;
+	uint64_t stuck_parts; /* cells of a million that were made to be stuck */
 };
 
 /**
  * struct image_matrix - an entry of the directory; the owners of the tiles say where its cells are
  * @adc_step: step it was calibrated to, 0 when it was not and the parameter holds
+ * @programmed_ns: modelled time of its COMMIT or last REFRESH: the age of its cells counts from here
+ * @refreshes: times it was refreshed; with the identifier and the place, the key of what its writes drew
+ * @failed_cells: see struct lf_matrix_info, as the following
  */
 struct image_matrix {
 	uint32_t matrix;
@@ -81,6 +94,13 @@ struct image_matrix {
 	uint32_t adc_step;
 	uint32_t format;
 	struct lf_publication publication;
+	uint64_t programmed_ns;
+	uint32_t refreshes;
+	uint32_t failed_cells;
+	uint32_t stuck_cells;
+	uint32_t stuck_before;
+	uint32_t spares;
+	uint32_t reserved;
 };
 
 /**
@@ -97,12 +117,12 @@ struct image_account {
 };
 
 #define IMAGE_COUNTERS_STRIDE 2048
-#define IMAGE_MATRIX_STRIDE   256
+#define IMAGE_MATRIX_STRIDE   512
 #define IMAGE_ACCOUNT_STRIDE  128
 
-LF_ASSERT_SIZE(struct xbar_image_header, 64);
-LF_ASSERT_SIZE(struct image_counters, 24 * 8);
-LF_ASSERT_SIZE(struct image_matrix, 104);
+LF_ASSERT_SIZE(struct xbar_image_header, 112);
+LF_ASSERT_SIZE(struct image_counters, 26 * 8);
+LF_ASSERT_SIZE(struct image_matrix, 136);
 LF_ASSERT_SIZE(struct image_account, 32);
 
 /* Offsets of the sections and the size of the whole, bytes. */
@@ -111,6 +131,7 @@ struct xbar_image_layout {
 	uint64_t directory;
 	uint64_t ledger;
 	uint64_t tiles;
+	uint64_t spares;
 	uint64_t wear;
 	uint64_t cells;
 	uint64_t bytes;

@@ -11,10 +11,12 @@
 #include "kernels.h"
 #include "params.h"
 
-enum kind { U32, U64, I32, WORD };
+enum kind { U32, U64, I32, WORD, PARTS, SIGNED_PARTS, BIG_PARTS };
 
 /**
  * struct key - one parameter
+ * @kind: of the field: PARTS, SIGNED_PARTS and BIG_PARTS are decimal numbers, kept as millionths in 32 bits, unsigned or signed,
+ *	or in 64; @low and @high are millionths too
  * @word: value that is a word, or the words of a WORD parameter in the order of their numbers, separated by spaces
  * @word_value: what @word stands for
  */
@@ -48,6 +50,13 @@ static const struct key keys[] = {
 	    "bits of a cell; 5 at most with a real converter (ISAAC: 2)"),
 	KEY(matrices, U32, "", 1, 65536, "entries of the directory"),
 	KEY(accounts, U32, "", 1, 65536, "entries of the ledger"),
+	KEY_OR(pair, WORD, "", 0, 1, "columns rows", 0,
+	       "where the two cells of a weight lie: in columns of their own, or in rows driven with opposite "
+	       "voltages (NeuRRAM)"),
+	KEY(spare_weights, U32, "", 0, 64,
+	    "spare columns of weights of a tile, on top of tile_cols"),
+	KEY(wear_rows, U32, "", 1, KERNEL_GROUP,
+	    "rows whose wear is counted together; fixed by the backing store"),
 	KEY(dac_bits, U32, "bit", 1, 1, "bits driven a cycle: inputs are bit-serial (ISAAC: 1)"),
 	KEY_OR(adc_bits, U32, "bit", 1, 12, "ideal", XBAR_ADC_IDEAL,
 	       "resolution of the converters, or ideal for none lost (ISAAC: 8)"),
@@ -59,6 +68,8 @@ static const struct key keys[] = {
 	KEY_OR(adc_subtract, WORD, "", 0, 1, "before after", 0,
 	       "where the sums of a pair are subtracted: before or after conversion (ISAAC "
 	       "converts every column: after)"),
+	KEY_OR(adc_range, WORD, "", 0, 1, "fixed maximum", 0,
+	       "step of matrices that are not calibrated: adc_step, or the smallest that never clips"),
 	KEY(matrix_rows, U32, "", 1, XBAR_DIMENSION_MAX, "most rows of a matrix"),
 	KEY(matrix_cols, U32, "", 1, XBAR_DIMENSION_MAX, "most columns of a matrix"),
 	KEY(batch, U32, "", 1, 65536, "most vectors of a command"),
@@ -89,7 +100,56 @@ static const struct key keys[] = {
 	KEY(erase_energy_aj, U64, "aJ", 0, 1000000000000000, "erasing a cell (as writing it)"),
 	KEY(static_power_nw, U64, "nW", 0, 1000000000000,
 	    "leakage of the device (ISAAC's figures include it: 0)"),
+	KEY(seed, U64, "", 0, INT64_MAX, "of everything that is drawn at random"),
+	KEY(g_max_ns, U64, "nS", 1, 1000000000, "largest conductance of a cell"),
+	KEY_OR(on_off_ratio, BIG_PARTS, "", 1100000, 1000000000000000, "infinite", XBAR_INFINITE,
+	       "largest conductance over the smallest"),
+	KEY(program_sigma, PARTS, "Gmax", 0, XBAR_ONE, "spread of a pulse around its target"),
+	KEY(program_sigma_slope, SIGNED_PARTS, "", -XBAR_ONE, XBAR_ONE,
+	    "change of that spread with the target's conductance"),
+	KEY(verify_tolerance, PARTS, "Gmax", 0, XBAR_ONE,
+	    "distance from the target that is accepted; 0 for one pulse without verifying"),
+	KEY(verify_pulses, U32, "", 1, 1000, "most pulses of a cell in one write"),
+	KEY(verify_energy_aj, U64, "aJ", 0, 1000000000000000, "verifying a cell once"),
+	KEY(verify_row_ns, U32, "ns", 0, 1000000000, "verifying a row of cells of a tile once"),
+	KEY(read_noise, PARTS, "", 0, XBAR_ONE,
+	    "standard deviation of a cell's current from read to read"),
+	KEY_OR(read_noise_of, WORD, "", 0, 1, "range conductance", 0,
+	       "what read_noise is a fraction of: the largest conductance, or the cell's own"),
+	KEY(relax_mean, SIGNED_PARTS, "Gmax", -XBAR_ONE, XBAR_ONE,
+	    "mean drift for each factor e of age beyond relax_start_ms"),
+	KEY(relax_sigma, PARTS, "Gmax", 0, XBAR_ONE, "spread of relaxation at relax_start_ms"),
+	KEY(relax_sigma_slope, PARTS, "Gmax", 0, XBAR_ONE,
+	    "growth of that spread for each factor e of age"),
+	KEY(relax_start_ms, U32, "ms", 1, 1000000000, "age from which relaxation is counted"),
+	KEY_OR(retention_s, U64, "s", 1, 1000000000000, "infinite", XBAR_INFINITE,
+	       "time in which a cell loses 63 % of its conductance at 25 °C"),
+	KEY(retention_activation_mev, U32, "meV", 0, 5000, "activation energy of that loss"),
+	KEY_OR(refresh_s, U64, "s", 1, 1000000000000, "never", XBAR_INFINITE,
+	       "age at which a matrix is due for a refresh"),
+	KEY(stuck_on, PARTS, "", 0, XBAR_ONE, "share of cells stuck at the largest conductance"),
+	KEY(stuck_off, PARTS, "", 0, XBAR_ONE, "share of cells stuck at the smallest conductance"),
+	KEY_OR(retire_cells, U32, "", 0, INT32_MAX, "never", UINT32_MAX,
+	       "stuck cells beyond which a tile is retired when it is erased"),
+	KEY_OR(endurance, U64, "", 1, UINT32_MAX - 1, "infinite", XBAR_INFINITE,
+	       "writes and erasures that half of the cells bear"),
+	KEY(endurance_spread, PARTS, "", 0, 5 * XBAR_ONE,
+	    "standard deviation of its natural logarithm"),
+	KEY(worn_on, PARTS, "", 0, XBAR_ONE,
+	    "share of worn cells that are stuck at the largest conductance"),
+	KEY_OR(wear_warning, U64, "", 1, UINT32_MAX, "never", XBAR_INFINITE,
+	       "wear of a row group that raises an event"),
 	KEY(temperature_mc, I32, "m°C", -55000, 150000, "temperature of the die"),
+	KEY(temperature_max_mc, I32, "m°C", -55000, 200000, "temperature that raises an event"),
+	KEY(temperature_critical_mc, I32, "m°C", -55000, 200000,
+	    "temperature from which work is refused"),
+	KEY(temperature_coefficient, SIGNED_PARTS, "1/K", -XBAR_ONE, XBAR_ONE,
+	    "change of conductance with temperature, from 25 °C on"),
+	KEY_OR(ir_drop, WORD, "", 0, 2, "off fast exact", 0,
+	       "voltage lost along the wires: not modelled, approximated, or by nodal analysis"),
+	KEY(wire_mohm, U32, "mOhm", 0, 1000000000, "resistance of a wire from cell to cell"),
+	KEY(driver_mohm, U32, "mOhm", 0, 1000000000, "resistance of a driver"),
+	KEY(sense_mohm, U32, "mOhm", 0, 1000000000, "resistance of a converter's input"),
 	KEY_OR(simd, WORD, "", 0, 3, "auto scalar avx2 avx512", 0,
 	       "instructions to compute with; the results are the same"),
 };
@@ -140,13 +200,60 @@ static void store(struct xbar_params *params, const struct key *key, uint64_t va
 {
 	char *field = (char *)params + key->offset;
 
-	if (key->kind == U64) {
+	if (key->kind == U64 || key->kind == BIG_PARTS) {
 		memcpy(field, &value, sizeof(value));
 	} else {
 		uint32_t narrow = (uint32_t)value;
 
 		memcpy(field, &narrow, sizeof(narrow));
 	}
+}
+
+/*
+ * Reads a decimal number of at most six places as millionths, without the C library's locale: digits, a point, digits,
+ * no exponent. 0, -EINVAL, -ERANGE.
+ */
+static int parse_parts(const char *text, long long *parts)
+{
+	bool negative = *text == '-', any = false;
+	long long number = 0, unit = XBAR_ONE;
+
+	text += negative;
+	for (; *text >= '0' && *text <= '9'; text++, any = true) {
+		if (number > INT64_MAX / 10 / XBAR_ONE - 10)
+			return -ERANGE;
+		number = 10 * number + (*text - '0');
+	}
+	number *= XBAR_ONE;
+	if (*text == '.')
+		for (text++; *text >= '0' && *text <= '9'; text++, any = true) {
+			unit /= 10;
+			if (!unit && *text != '0')
+				return -EINVAL;
+			number += unit * (*text - '0');
+		}
+	if (!any || *text)
+		return -EINVAL;
+	*parts = negative ? -number : number;
+	return 0;
+}
+
+static int set_parts(struct xbar_params *params, const struct key *key, const char *value,
+		     char *message)
+{
+	long long parts;
+	int error = parse_parts(value, &parts);
+
+	if (error == -EINVAL)
+		return refuse(message, error,
+			      "%s: '%.64s' is not a number of at most six decimal places%s%s",
+			      key->name, value, key->word ? " or " : "",
+			      key->word ? key->word : "");
+	if (error || parts < key->low || parts > key->high)
+		return refuse(message, -ERANGE, "%s: %.64s is not in %g .. %g", key->name, value,
+			      (double)key->low / XBAR_ONE, (double)key->high / XBAR_ONE);
+	store(params, key, (uint64_t)parts);
+	return 0;
 }
 
 int xbar_params_set(struct xbar_params *params, const char *name, const char *value,
@@ -175,6 +282,8 @@ int xbar_params_set(struct xbar_params *params, const char *name, const char *va
 		store(params, key, key->word_value);
 		return 0;
 	}
+	if (key->kind == PARTS || key->kind == SIGNED_PARTS || key->kind == BIG_PARTS)
+		return set_parts(params, key, value, message);
 	errno = 0;
 	number = strtoll(value, &end, 10);
 	if (end == value || *end || *value == ' ')

@@ -15,6 +15,14 @@
 
 #include "params.h"
 
+/* Cells that do what they are told, for ever, at room temperature, between wires without resistance. */
+#define NO_ERRORS                                                                             \
+	.g_max_ns = 500000, /* 2 kOhm */                                                      \
+		.on_off_ratio = XBAR_INFINITE, .verify_pulses = 1, .relax_start_ms = 1000,    \
+	.retention_s = XBAR_INFINITE, .refresh_s = XBAR_INFINITE, .retire_cells = UINT32_MAX, \
+	.endurance = XBAR_INFINITE, .wear_warning = XBAR_INFINITE, .temperature_mc = 25000,   \
+	.temperature_max_mc = 85000, .temperature_critical_mc = 105000
+
 /*
  * 16,384 tiles of 128 x 16 weights hold a 10.6 M weight encoder (5,184 tiles) and 30 LoRA modules of rank 16 on two
  * linears of its six layers (2,232 tiles) twice over.
@@ -29,6 +37,7 @@ static const struct xbar_params isaac = {
 	.cell_bits = 2,	  /* ISAAC */
 	.matrices = 1024,
 	.accounts = 256,
+	.wear_rows = 16,
 
 	.dac_bits = 1, /* ISAAC */
 	.adc_bits = 8, /* ISAAC */
@@ -61,7 +70,7 @@ static const struct xbar_params isaac = {
 	.erase_energy_aj = 1379395,    /* PUMA's write; the resetting pulse is not told apart */
 	.static_power_nw = 0,	       /* ISAAC's powers include leakage */
 
-	.temperature_mc = 25000,
+	NO_ERRORS,
 	.simd = XBAR_SIMD_AUTO,
 };
 
@@ -79,6 +88,7 @@ static const struct xbar_params float_oracle = {
 	.cell_bits = 32,
 	.matrices = 1024,
 	.accounts = 256,
+	.wear_rows = 16,
 
 	.dac_bits = 32,
 	.adc_bits = XBAR_ADC_IDEAL,
@@ -93,7 +103,7 @@ static const struct xbar_params float_oracle = {
 	.scratch_bytes = 64u << 20,
 	.default_quota = XBAR_UNLIMITED,
 
-	.temperature_mc = 25000,
+	NO_ERRORS,
 	.simd = XBAR_SIMD_AUTO,
 };
 

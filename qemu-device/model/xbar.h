@@ -44,12 +44,15 @@ struct xbar_ops {
 
 /**
  * xbar_params_create() - parameters of a preset
- * @preset: "ideal", "isaac" or "float"; see presets.c for what each sets and from which source
+ * @preset: name, see xbar_params_preset(); presets.c tells what each sets and from which source
  * @params: receives the parameters; free with xbar_params_free()
  *
  * Return: 0, -ENOENT for an unknown preset, -ENOMEM.
  */
 int xbar_params_create(const char *preset, struct xbar_params **params);
+
+/** xbar_params_preset() - name of preset @index, NULL behind the last */
+const char *xbar_params_preset(uint32_t index);
 
 /** xbar_params_free() - free parameters, NULL is ignored */
 void xbar_params_free(struct xbar_params *params);
@@ -76,6 +79,30 @@ int xbar_params_set(struct xbar_params *params, const char *key, const char *val
  * Return: 0, -ENOENT behind the last.
  */
 int xbar_params_describe(uint32_t index, const char **key, const char **unit, const char **help);
+
+/**
+ * xbar_params_get() - the value of one parameter, as xbar_params_set() takes it
+ * @params: to read
+ * @key: name of the parameter
+ * @value: receives the text
+ *
+ * Return: 0, -ENOENT for an unknown key.
+ */
+int xbar_params_get(const struct xbar_params *params, const char *key,
+		    char value[XBAR_MESSAGE_BYTES]);
+
+/**
+ * xbar_params_parse() - parameters from the text of a preset file
+ * @text: lines of "key = value"; the first is "preset = NAME" and says what the others change; # starts a comment; each key
+ *	once. "name = TEXT", at most LF_PRESET_BYTES - 1 characters, is what the device calls itself
+ * @bytes: length of @text, which may hold anything
+ * @message: receives the reason on failure, with the number of the line; may be NULL
+ * @params: receives the parameters; free with xbar_params_free()
+ *
+ * Return: 0, -EINVAL, -ERANGE, -ENOENT (unknown preset or key), -ENOMEM.
+ */
+int xbar_params_parse(const char *text, size_t bytes, char message[XBAR_MESSAGE_BYTES],
+		      struct xbar_params **params);
 
 /** xbar_params_check() - refuse impossible combinations; 0 or -EINVAL with @message naming the parameter */
 int xbar_params_check(const struct xbar_params *params, char message[XBAR_MESSAGE_BYTES]);
@@ -234,5 +261,14 @@ uint32_t xbar_torn(const struct xbar *xbar);
 
 /** xbar_advance_time() - let modelled time pass without work */
 void xbar_advance_time(struct xbar *xbar, uint64_t nanoseconds);
+
+/** xbar_set_temperature() - of the die, millidegrees Celsius; from now on, it does not outlive the xbar */
+void xbar_set_temperature(struct xbar *xbar, int32_t millidegrees);
+
+/** xbar_inject_stuck() - @parts of a million cells more are stuck from now on, and stay so in the non-volatile memory */
+void xbar_inject_stuck(struct xbar *xbar, uint32_t parts);
+
+/** xbar_take_events() - LF_EVENT_THERMAL, _WEAR, _CELLS and _REFRESH that came up since it was last called */
+uint32_t xbar_take_events(struct xbar *xbar);
 
 #endif

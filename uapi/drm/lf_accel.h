@@ -46,6 +46,7 @@ extern "C" {
 #define DRM_LF_SUBMIT	      0x0b
 #define DRM_LF_TELEMETRY      0x0c
 #define DRM_LF_QUOTA	      0x0d
+#define DRM_LF_MATRIX_REFRESH 0x0e
 
 /* What DRM_IOCTL_LF_QUERY can be asked; append-only. */
 #define DRM_LF_QUERY_DEVICE   0 /* struct drm_lf_device_info */
@@ -209,6 +210,20 @@ struct drm_lf_matrix_handle {
 };
 
 /**
+ * struct drm_lf_matrix_refresh - write the cells of a matrix again, see LF_OP_REFRESH
+ * @handle: matrix handle of its creator or owner, or of anyone with CAP_SYS_ADMIN
+ * @flags: zero
+ * @cells_written: returned
+ *
+ * Waits for the jobs that read the matrix; charged to the caller's account. EDQUOT: the write budget does not cover it.
+ */
+struct drm_lf_matrix_refresh {
+	__u32 handle;
+	__u32 flags;
+	__u64 cells_written;
+};
+
+/**
  * struct drm_lf_matrix_publish - name a committed matrix of one's own, rename it, or change its permissions
  * @handle: matrix handle of its creator or owner
  * @mode: read permission bits, 0444 at most
@@ -233,7 +248,7 @@ struct drm_lf_matrix_unlink {
 	__u8 name[LF_NAME_BYTES];
 };
 
-#define DRM_LF_MATRIX_INFO_BYTES_V1 128
+#define DRM_LF_MATRIX_INFO_BYTES_V1 LF_MATRIX_INFO_BYTES_V1
 
 /**
  * struct drm_lf_matrix_list - published matrices the caller may read
@@ -287,6 +302,7 @@ struct drm_lf_sync {
  * @verify_retries: pulses beyond the first of a cell
  * @host_bytes: bytes moved
  * @result: of CALIBRATE
+ * @cells_failed: cells that did not verify; only when @record_bytes reaches here
  */
 struct drm_lf_job_record {
 	__u32 state;
@@ -304,6 +320,7 @@ struct drm_lf_job_record {
 	__u64 verify_retries;
 	__u64 host_bytes;
 	__u64 result;
+	__u64 cells_failed;
 };
 
 /**
@@ -410,6 +427,8 @@ struct drm_lf_quota {
 #define DRM_IOCTL_LF_TELEMETRY \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_LF_TELEMETRY, struct drm_lf_telemetry)
 #define DRM_IOCTL_LF_QUOTA DRM_IOWR(DRM_COMMAND_BASE + DRM_LF_QUOTA, struct drm_lf_quota)
+#define DRM_IOCTL_LF_MATRIX_REFRESH \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_LF_MATRIX_REFRESH, struct drm_lf_matrix_refresh)
 
 LF_ASSERT_SIZE(struct drm_lf_query, 16);
 LF_ASSERT_SIZE(struct drm_lf_device_info, 128);
@@ -417,16 +436,17 @@ LF_ASSERT_SIZE(struct drm_lf_bo_create, 24);
 LF_ASSERT_SIZE(struct drm_lf_bo_info, 24);
 LF_ASSERT_SIZE(struct drm_lf_matrix_create, 24);
 LF_ASSERT_SIZE(struct drm_lf_matrix_open, 72);
-LF_ASSERT_SIZE(struct drm_lf_matrix_info, 136);
+LF_ASSERT_SIZE(struct drm_lf_matrix_info, 8 + 192);
 LF_ASSERT_SIZE(struct drm_lf_matrix_handle, 8);
 LF_ASSERT_SIZE(struct drm_lf_matrix_publish, 72);
 LF_ASSERT_SIZE(struct drm_lf_matrix_unlink, 64);
 LF_ASSERT_SIZE(struct drm_lf_matrix_list, 24);
 LF_ASSERT_SIZE(struct drm_lf_sync, 16);
-LF_ASSERT_SIZE(struct drm_lf_job_record, 144);
+LF_ASSERT_SIZE(struct drm_lf_job_record, 152);
 LF_ASSERT_SIZE(struct drm_lf_submit, 88);
-LF_ASSERT_SIZE(struct drm_lf_telemetry, 8 + 44 * 8);
+LF_ASSERT_SIZE(struct drm_lf_telemetry, 8 + 48 * 8);
 LF_ASSERT_SIZE(struct drm_lf_quota, 32);
+LF_ASSERT_SIZE(struct drm_lf_matrix_refresh, 16);
 
 #if defined(__cplusplus)
 }

@@ -13,14 +13,14 @@
 #include <linux/types.h>
 
 /* Interface version: a driver refuses another major, and accepts a larger minor. */
-#define LF_HW_VERSION_MAJOR  1
-#define LF_HW_VERSION_MINOR  1
+#define LF_HW_VERSION_MAJOR	    1
+#define LF_HW_VERSION_MINOR	    2
 
 /* PCI identity; the vendor number is the one QEMU sets aside for devices without a vendor. */
-#define LF_PCI_VENDOR_ID     0x1234
-#define LF_PCI_DEVICE_ID     0x1f01
-#define LF_PCI_REGISTER_BAR  0
-#define LF_PCI_MSIX_BAR	     4
+#define LF_PCI_VENDOR_ID	    0x1234
+#define LF_PCI_DEVICE_ID	    0x1f01
+#define LF_PCI_REGISTER_BAR	    0
+#define LF_PCI_MSIX_BAR		    4
 
 /**
  * DOC: Registers
@@ -28,73 +28,121 @@
  * One block of LF_REG_BYTES. Registers are 32 bits wide unless they are marked (64); a 64-bit one may be
  * accessed as two halves, low half first. Reading an undefined offset gives 0, writing one is ignored.
  */
-#define LF_REG_BYTES	     0x4000
+#define LF_REG_BYTES		    0x4000
 
-#define LF_REG_MAGIC	     0x000 /* LF_MAGIC */
-#define LF_REG_VERSION	     0x004 /* major << 16 | minor */
-#define LF_REG_FEATURES	     0x008 /* LF_FEATURE_* */
-#define LF_REG_QUEUES	     0x00c /* queue pairs; queue 0 alone takes management commands */
-#define LF_REG_QUEUE_ENTRIES 0x010 /* most entries of a ring; a power of two */
-#define LF_REG_VECTORS	     0x014 /* MSI-X vectors: 0 for events, 1 + q for queue q */
-#define LF_REG_JOB_COMMANDS  0x018 /* most commands of a job */
-#define LF_REG_JOB_BUFFERS   0x01c /* most buffers of a job */
-#define LF_REG_JOB_SCRATCH   0x020 /* most bytes of scratch of a job */
-#define LF_REG_BUFFER_PAGES  0x024 /* most pages of a buffer */
-#define LF_REG_BATCH	     0x028 /* most vectors of a command */
-#define LF_REG_MATRICES	     0x02c /* entries of the directory */
-#define LF_REG_MATRIX_ROWS   0x030 /* most rows of a matrix */
-#define LF_REG_MATRIX_COLS   0x034 /* most columns of a matrix */
-#define LF_REG_ACCOUNTS	     0x038 /* accounts the ledger can hold */
-#define LF_REG_TILES	     0x03c /* tiles of the device */
-#define LF_REG_TILE_ROWS     0x040 /* rows of a tile */
-#define LF_REG_TILE_COLS     0x044 /* columns of cells of a tile */
-#define LF_REG_TILE_WEIGHTS  0x048 /* logical columns of a tile */
-#define LF_REG_CELL_BITS     0x04c
-#define LF_REG_ADC_BITS	     0x050
-#define LF_REG_DAC_BITS	     0x054
-#define LF_REG_FORMATS	     0x058 /* bit mask of 1 << LF_FORMAT_* */
-#define LF_REG_JOB_BYTES     0x05c /* most bytes a job reads and writes in buffers; since 1.1 */
-#define LF_REG_PRESET	     0x060 /* LF_PRESET_BYTES of text, zero padded */
+#define LF_REG_MAGIC		    0x000 /* LF_MAGIC */
+#define LF_REG_VERSION		    0x004 /* major << 16 | minor */
+#define LF_REG_FEATURES		    0x008 /* LF_FEATURE_* */
+#define LF_REG_QUEUES		    0x00c /* queue pairs; queue 0 alone takes management commands */
+#define LF_REG_QUEUE_ENTRIES	    0x010 /* most entries of a ring; a power of two */
+#define LF_REG_VECTORS		    0x014 /* MSI-X vectors: 0 for events, 1 + q for queue q */
+#define LF_REG_JOB_COMMANDS	    0x018 /* most commands of a job */
+#define LF_REG_JOB_BUFFERS	    0x01c /* most buffers of a job */
+#define LF_REG_JOB_SCRATCH	    0x020 /* most bytes of scratch of a job */
+#define LF_REG_BUFFER_PAGES	    0x024 /* most pages of a buffer */
+#define LF_REG_BATCH		    0x028 /* most vectors of a command */
+#define LF_REG_MATRICES		    0x02c /* entries of the directory */
+#define LF_REG_MATRIX_ROWS	    0x030 /* most rows of a matrix */
+#define LF_REG_MATRIX_COLS	    0x034 /* most columns of a matrix */
+#define LF_REG_ACCOUNTS		    0x038 /* accounts the ledger can hold */
+#define LF_REG_TILES		    0x03c /* tiles of the device */
+#define LF_REG_TILE_ROWS	    0x040 /* rows of a tile */
+#define LF_REG_TILE_COLS	    0x044 /* columns of cells of a tile */
+#define LF_REG_TILE_WEIGHTS	    0x048 /* logical columns of a tile */
+#define LF_REG_CELL_BITS	    0x04c
+#define LF_REG_ADC_BITS		    0x050
+#define LF_REG_DAC_BITS		    0x054
+#define LF_REG_FORMATS		    0x058 /* bit mask of 1 << LF_FORMAT_* */
+#define LF_REG_JOB_BYTES	    0x05c /* most bytes a job reads and writes in buffers; since 1.1 */
+#define LF_REG_PRESET		    0x060 /* LF_PRESET_BYTES of text, zero padded */
 
-#define LF_REG_CONTROL	     0x080 /* LF_CONTROL_* */
-#define LF_REG_STATUS	     0x084 /* LF_DEVICE_* */
+/* Of the die, millidegrees Celsius, signed; since 1.2. */
+#define LF_REG_TEMPERATURE_MAX	    0x070 /* from here on LF_EVENT_THERMAL is raised */
+#define LF_REG_TEMPERATURE_CRITICAL 0x074 /* from here on work ends with LF_STATUS_THERMAL */
+
+#define LF_REG_CONTROL		    0x080 /* LF_CONTROL_* */
+#define LF_REG_STATUS		    0x084 /* LF_DEVICE_* */
 #define LF_REG_IRQ_STATUS \
 	0x088 /* bit 0 events, bit 1 + q queue q; write 1 to clear (INTx and MSI) */
 #define LF_REG_IRQ_MASK	       0x08c /* 1 masks the bit */
 #define LF_REG_TELEMETRY_LATCH 0x090 /* a write copies the counters to LF_REG_TELEMETRY */
 #define LF_REG_TIME_ADVANCE    0x098 /* (64) nanoseconds of modelled time to let pass; write only */
-#define LF_REG_INJECT	       0x0a0 /* LF_INJECT_*; only with LF_FEATURE_DEBUG */
+#define LF_REG_INJECT	       0x0a0 /* LF_INJECT(); only with LF_FEATURE_DEBUG */
+#define LF_REG_EVENTS \
+	0x0a4 /* LF_EVENT_*: what happened since it was cleared; write 1 to clear; since 1.2 */
+#define LF_REG_ENERGY_THRESHOLD \
+	0x0a8 /* (64) picojoules: LF_EVENT_ENERGY when the total passes it, 0 never; since 1.2 */
 
-#define LF_REG_TELEMETRY       0x1000 /* struct lf_telemetry_block as last latched */
-#define LF_REG_DOORBELL	       0x2000 /* LF_REG_DOORBELL + 8 q: submission tail, + 4: completion head */
-#define LF_REG_QUEUE	       0x3000 /* LF_REG_QUEUE + LF_QUEUE_STRIDE q: the window of queue q */
-#define LF_QUEUE_STRIDE	       0x40
-#define LF_QUEUE_SUBMISSION    0x00 /* (64) bus address of the submission ring, 4 KiB aligned */
-#define LF_QUEUE_COMPLETION    0x08 /* (64) bus address of the completion ring, 4 KiB aligned */
-#define LF_QUEUE_ENTRIES       0x10 /* entries of each ring; a power of two, at least 2 */
-#define LF_QUEUE_CONTROL       0x14 /* LF_QUEUE_ENABLE; clearing it aborts what is queued */
-#define LF_QUEUE_STATE \
-	0x18 /* LF_QUEUE_ENABLED, LF_QUEUE_FAULT (bad doorbell or ring; cleared by disable) */
+#define LF_REG_TELEMETRY		   0x1000 /* struct lf_telemetry_block as last latched */
+#define LF_REG_DOORBELL			   0x2000 /* LF_REG_DOORBELL + 8 q: submission tail, + 4: completion head */
+#define LF_REG_QUEUE			   0x3000 /* LF_REG_QUEUE + LF_QUEUE_STRIDE q: the window of queue q */
+#define LF_QUEUE_STRIDE			   0x40
+#define LF_QUEUE_SUBMISSION		   0x00 /* (64) bus address of the submission ring, 4 KiB aligned */
+#define LF_QUEUE_COMPLETION		   0x08 /* (64) bus address of the completion ring, 4 KiB aligned */
+#define LF_QUEUE_ENTRIES		   0x10 /* entries of each ring; a power of two, at least 2 */
+#define LF_QUEUE_CONTROL		   0x14 /* LF_QUEUE_ENABLE; clearing it aborts what is queued */
+#define LF_QUEUE_STATE			   0x18 /* LF_QUEUE_ENABLED, LF_QUEUE_FAULT, LF_QUEUE_RUNNING */
+#define LF_QUEUE_COALESCE		   0x1c /* LF_COALESCE(); since 1.2 */
 
-#define LF_MAGIC	     0x3146584c /* "LXF1" */
-#define LF_PRESET_BYTES	     16
-#define LF_QUEUES_MAX	     16
-#define LF_PAGE_BYTES	     4096
+#define LF_MAGIC			   0x3146584c /* "LXF1" */
+#define LF_PRESET_BYTES			   16
+#define LF_QUEUES_MAX			   16
+#define LF_PAGE_BYTES			   4096
 
-#define LF_FEATURE_DEBUG     (1u << 0) /* LF_REG_INJECT works */
+#define LF_FEATURE_DEBUG		   (1u << 0) /* LF_REG_INJECT works */
 
-#define LF_CONTROL_ENABLE    (1u << 0)
-#define LF_CONTROL_RESET     (1u << 1) /* aborts all jobs, disables all queues; reads 1 until done */
+#define LF_CONTROL_ENABLE		   (1u << 0)
+#define LF_CONTROL_RESET		   (1u << 1) /* aborts all jobs, disables all queues; reads 1 until done */
 
-#define LF_DEVICE_READY	     (1u << 0)
-#define LF_DEVICE_FATAL	     (1u << 1) /* the backing store is unusable, or DMA of a ring failed */
+#define LF_DEVICE_READY			   (1u << 0)
+#define LF_DEVICE_FATAL			   (1u << 1) /* the backing store is unusable, or DMA of a ring failed */
 
-#define LF_QUEUE_ENABLE	     (1u << 0)
-#define LF_QUEUE_ENABLED     (1u << 0)
-#define LF_QUEUE_FAULT	     (1u << 1)
+#define LF_QUEUE_ENABLE			   (1u << 0)
+#define LF_QUEUE_ENABLED		   (1u << 0)
+#define LF_QUEUE_FAULT			   (1u << 1) /* bad doorbell or ring; cleared by disable */
+#define LF_QUEUE_RUNNING		   (1u << 2) /* the job at its head is being executed; since 1.2 */
 
-#define LF_INJECT_HANG_JOB   1 /* the next job of a work queue never completes; ends with the queue */
-#define LF_INJECT_FAIL_JOB   2 /* the next job of a work queue completes with LF_STATUS_INTERNAL */
+/*
+ * A completion interrupt waits for @records records that the host has not taken or for @microseconds since the first
+ * of them, whichever is earlier; 0 records: none waits. Records themselves are never late.
+ */
+#define LF_COALESCE(records, microseconds) ((records) | (microseconds) << 16)
+
+#define LF_EVENT_QUEUE			   (1u << 0) /* a queue went into fault */
+#define LF_EVENT_FATAL			   (1u << 1) /* LF_DEVICE_FATAL was set */
+#define LF_EVENT_THERMAL		   (1u << 2) /* the die reached LF_REG_TEMPERATURE_MAX, or cooled below it */
+#define LF_EVENT_WEAR			   (1u << 3) /* a tile was retired, or a row reached the wear to warn of */
+#define LF_EVENT_CELLS			   (1u << 4) /* cells failed to verify */
+#define LF_EVENT_REFRESH		   (1u << 5) /* a matrix has become due for LF_OP_REFRESH */
+#define LF_EVENT_ENERGY			   (1u << 6) /* the total passed LF_REG_ENERGY_THRESHOLD, which is 0 again */
+
+/**
+ * DOC: Raising faults
+ *
+ * With LF_FEATURE_DEBUG a write to LF_REG_INJECT arms a fault; several may be armed. Reading gives 1 << code for each that has
+ * not struck yet. @queue: 0 for any work queue (never queue 0), else 1 + its number. @argument: see the codes.
+ * LF_CONTROL_RESET disarms all but LF_INJECT_RESET_FAILS. The same faults are properties of the QEMU device.
+ */
+#define LF_INJECT(code, queue, argument)   ((code) | (queue) << 8 | (argument) << 16)
+
+#define LF_INJECT_HANG_JOB		   1 /* the next job never completes; ends with the queue */
+#define LF_INJECT_FAIL_JOB		   2 /* the next job completes with LF_STATUS_INTERNAL */
+#define LF_INJECT_DMA_ERROR		   3 /* the next job's first access to memory fails */
+#define LF_INJECT_BAD_STATUS		   4 /* the next record has a status that does not exist */
+#define LF_INJECT_UNKNOWN_TAG		   5 /* the next record has a tag that is not in flight */
+#define LF_INJECT_DUPLICATE_TAG		   6 /* the next record is written twice */
+#define LF_INJECT_HEAD_RANGE		   7 /* the next record's submission_head is beyond the ring */
+#define LF_INJECT_LOST_INTERRUPT	   8 /* the next completion interrupt is not raised */
+#define LF_INJECT_SPURIOUS		   9 /* an interrupt without a record, at once */
+#define LF_INJECT_STORM			   10 /* @argument interrupts without records, a millisecond apart */
+#define LF_INJECT_ALL_ONES		   11 /* registers read as ones and ignore writes until the bus resets it */
+#define LF_INJECT_RESET_FAILS		   12 /* the next @argument resets never end, 0 for all from here on */
+#define LF_INJECT_OVER_TEMPERATURE \
+	13 /* the die is at @argument degrees Celsius until it is told another */
+#define LF_INJECT_STUCK_CELLS \
+	14 /* @argument cells of a million, drawn anew, are stuck from here on; lasting */
+#define LF_INJECT_REMOVAL    15 /* the function leaves the bus, at once */
+#define LF_INJECT_CODES	     16
 
 /* Components energy is accounted to; index of the energy arrays below. IDs are append-only. */
 #define LF_ENERGY_ARRAY	     0 /* reading cells */
@@ -121,11 +169,15 @@
  * @verify_retries: programming pulses beyond the first of a cell
  * @host_bytes: bytes moved between host buffers and the device
  * @temperature_mc: temperature of the die, millidegrees Celsius (signed)
- * @wear_max: writes and erasures that the most worn cell row has seen
+ * @wear_max: writes and erasures that the most worn row group has seen
  * @tiles_used: tiles that hold a matrix
  * @tiles_dirty: tiles waiting to be erased
  * @tiles_bad: tiles retired
- * @wear_histogram: rows of cells by writes and erasures: bin 0 none, bin k 2^(k-1) .. 2^k - 1, the last open
+ * @wear_histogram: row groups by writes and erasures: bin 0 none, bin k 2^(k-1) .. 2^k - 1, the last open
+ * @cells_failed: cells that did not verify, since 1.2 as all that follows
+ * @cells_stuck: cells known to be stuck in the tiles in use
+ * @refresh_due: matrices that are due for LF_OP_REFRESH
+ * @reserved: zero
  */
 struct lf_telemetry_block {
 	__le64 energy_pj[LF_ENERGY_COMPONENTS];
@@ -147,6 +199,10 @@ struct lf_telemetry_block {
 	__le64 tiles_dirty;
 	__le64 tiles_bad;
 	__le64 wear_histogram[16];
+	__le64 cells_failed;
+	__le64 cells_stuck;
+	__le64 refresh_due;
+	__le64 reserved;
 };
 
 /**
@@ -217,6 +273,7 @@ struct lf_submission {
  * @result: what the last management command returned (see the commands)
  * @rows_done: rows of the last PROGRAM that were written and verified; the others are untouched
  * @failed_command: index of the command that @status is about
+ * @cells_failed: cells that did not verify; since 1.2
  * @reserved: zero
  * @submission_head: entries of the submission ring taken so far, modulo its size
  * @tag: of the job
@@ -237,7 +294,8 @@ struct lf_completion {
 	__le64 result;
 	__le32 rows_done;
 	__le32 failed_command;
-	__le64 reserved[14];
+	__le64 cells_failed;
+	__le64 reserved[13];
 	__le16 submission_head;
 	__le16 tag;
 	__le16 status;
@@ -259,6 +317,7 @@ struct lf_completion {
 #define LF_STATUS_ABORTED   11 /* ended by a reset or a disabled queue */
 #define LF_STATUS_INTERNAL  12 /* the device's own fault */
 #define LF_STATUS_OVERLAP   13 /* the job reads a buffer range that it also writes */
+#define LF_STATUS_THERMAL   14 /* the die is too hot; nothing was executed */
 
 /**
  * DOC: Number formats
@@ -376,23 +435,48 @@ struct lf_command {
  *   never run again by the host; rows_done says how far it came.
  *
  * LF_OP_READ (privileged): what the cells of rows @first .. + @count - 1 hold, as weights of the matrix's format, to
- *   @output: [@count][C].
+ *   @output: [@count][C]. With LF_READ_CELLS the cells themselves: [@count][C][cells of a weight] struct lf_cell, the
+ *   slices of the positive side first, least significant first, then those of the negative.
  *
  * LF_OP_CALIBRATE: choose the ADC step of a committed matrix from @count sample vectors, @input: [@count][R] fp32: the
  *   smallest power of two with which no conversion of these samples clips. @result is the step. Persistent.
  */
-#define LF_OP_BARRIER	     1
-#define LF_OP_MVM	     2
-#define LF_OP_FUSE	     3
-#define LF_OP_PROGRAM	     4
-#define LF_OP_READ	     5
-#define LF_OP_CALIBRATE	     6
+#define LF_OP_BARRIER	   1
+#define LF_OP_MVM	   2
+#define LF_OP_FUSE	   3
+#define LF_OP_PROGRAM	   4
+#define LF_OP_READ	   5
+#define LF_OP_CALIBRATE	   6
 
-#define LF_MVM_TRANSPOSE     (1u << 0)
-#define LF_MVM_ACCUMULATE    (1u << 1)
-#define LF_MVM_INPUT_INT8    (1u << 2)
-#define LF_MVM_FIXED_SCALE   (1u << 3)
-#define LF_MVM_TILE_SCALE    (1u << 4)
+#define LF_MVM_TRANSPOSE   (1u << 0)
+#define LF_MVM_ACCUMULATE  (1u << 1)
+#define LF_MVM_INPUT_INT8  (1u << 2)
+#define LF_MVM_FIXED_SCALE (1u << 3)
+#define LF_MVM_TILE_SCALE  (1u << 4)
+
+#define LF_READ_CELLS	   (1u << 0) /* since 1.2 */
+
+/**
+ * struct lf_cell - the truth about one cell
+ * @conductance: fp32, fraction of the largest conductance; without read noise, with everything else
+ * @wear: writes and erasures it has seen
+ * @endurance: writes and erasures it bears, ~0 for more than can be counted
+ * @pulses: pulses of its last write
+ * @flags: LF_CELL_*
+ */
+struct lf_cell {
+	__le32 conductance;
+	__le32 wear;
+	__le32 endurance;
+	__le16 pulses;
+	__le16 flags;
+};
+
+#define LF_CELL_STUCK_ON     (1u << 0)
+#define LF_CELL_STUCK_OFF    (1u << 1)
+#define LF_CELL_WORN	     (1u << 2) /* stuck because its endurance is spent */
+#define LF_CELL_FAILED	     (1u << 3) /* its last write did not verify */
+#define LF_CELL_SPARE	     (1u << 4) /* lies in a spare column */
 
 #define LF_FUSE_SUM	     (1u << 0)
 #define LF_FUSE_PRODUCT	     (1u << 1)
@@ -407,11 +491,17 @@ struct lf_command {
  * LF_OP_COMMIT: @matrix, all rows programmed. From here on it exists and survives a power cut.
  * LF_OP_PUBLISH: @matrix committed; @input: struct lf_publication. Gives the matrix its name, owner and mode, or new ones.
  * LF_OP_DELETE: @matrix in any state. Its tiles become dirty; they are erased by LF_OP_SANITIZE, or before they are used again.
- * LF_OP_LIST: entries from @first on, @count at most, to @output: struct lf_matrix_info, @stride its size or more.
+ * LF_OP_LIST: entries from @first on, @count at most, to @output: struct lf_matrix_info, @stride
+ *   LF_MATRIX_INFO_BYTES_V1 or more.
  *   @result is the number written; continue from the last @index + 1.
  * LF_OP_ACCOUNT: @first the account. @output (optional): struct lf_account. With LF_ACCOUNT_SET_QUOTA (privileged):
  *   @input, 8 bytes: the new quota in cells, ~0 for unlimited.
- * LF_OP_SANITIZE: erase @count dirty tiles at most. @result is the number still dirty.
+ * LF_OP_SANITIZE: erase @count dirty tiles at most. @result is the number still dirty. A tile with too many stuck cells is
+ *   retired instead of freed.
+ * LF_OP_REFRESH: write the cells of the committed @matrix again, to the levels they are found at, each rounded to
+ *   the nearest: a refresh that comes too late makes errors permanent. Charged to the job's account like PROGRAM, the worst case
+ *   is reserved first. The age of the matrix starts anew. @result is the cells written. Never run again by the host. A power cut
+ *   leaves each row of cells old or new. Since 1.2.
  */
 #define LF_OP_CREATE	     16
 #define LF_OP_COMMIT	     17
@@ -420,6 +510,7 @@ struct lf_command {
 #define LF_OP_LIST	     20
 #define LF_OP_ACCOUNT	     21
 #define LF_OP_SANITIZE	     22
+#define LF_OP_REFRESH	     23
 
 #define LF_ACCOUNT_SET_QUOTA (1u << 0)
 
@@ -461,6 +552,17 @@ struct lf_publication {
  * @cells: cells it occupies
  * @wear_max: writes and erasures that its most worn row of cells has seen
  * @publication: name, owner and mode; zero unless published
+ * @programmed_ns: modelled time of its COMMIT or last REFRESH; since 1.2 as all that follows
+ * @due_ns: modelled time at which it is due for LF_OP_REFRESH, ~0 for never
+ * @failed_cells: cells that did not verify when it was last written
+ * @stuck_cells: stuck cells among those it uses
+ * @stuck_before: stuck cells there would be without spare columns
+ * @spares: columns that spare columns stand in for, summed over its tiles
+ * @refreshes: how often it was refreshed
+ * @reserved1: zero
+ * @reserved2: zero
+ *
+ * LF_OP_LIST writes as much of it as the stride has room for.
  */
 struct lf_matrix_info {
 	__le32 index;
@@ -477,7 +579,18 @@ struct lf_matrix_info {
 	__le32 wear_max;
 	__le64 cells;
 	struct lf_publication publication;
+	__le64 programmed_ns;
+	__le64 due_ns;
+	__le32 failed_cells;
+	__le32 stuck_cells;
+	__le32 stuck_before;
+	__le32 spares;
+	__le32 refreshes;
+	__le32 reserved1;
+	__le64 reserved2[3];
 };
+
+#define LF_MATRIX_INFO_BYTES_V1 128
 
 /**
  * struct lf_account - an account of the ledger
@@ -504,8 +617,9 @@ LF_ASSERT_SIZE(struct lf_completion, 256);
 LF_ASSERT_SIZE(struct lf_operand, 16);
 LF_ASSERT_SIZE(struct lf_command, 128);
 LF_ASSERT_SIZE(struct lf_publication, 80);
-LF_ASSERT_SIZE(struct lf_matrix_info, 128);
+LF_ASSERT_SIZE(struct lf_matrix_info, 192);
+LF_ASSERT_SIZE(struct lf_cell, 16);
 LF_ASSERT_SIZE(struct lf_account, 32);
-LF_ASSERT_SIZE(struct lf_telemetry_block, 44 * 8);
+LF_ASSERT_SIZE(struct lf_telemetry_block, 48 * 8);
 
 #endif

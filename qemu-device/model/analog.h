@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The analog plane of a matrix: the conductance of each of its cells with every error that does not change from read to
+ * read: programming, relaxation, retention, stuck cells, a finite on/off ratio, temperature, and the voltage lost along
+ * wires. With fixed conductances and grounded idle lines a crossbar is a linear circuit, so that loss is no more than other
+ * conductances; and as the ends of its lines are the same in both directions, the circuit is reciprocal and one plane
+ * serves both. Made when first used and again when the cells, their age or the temperature have changed.
+ */
+#ifndef XBAR_ANALOG_H
+#define XBAR_ANALOG_H
+
+#include "device.h"
+
+/**
+ * struct analog - conductances, in units of 2^-@fraction of a level
+ * @generation: of the matrix when it was made
+ * @valid_until_ns: modelled time at which its cells are of another age
+ * @fraction: chosen such that no sum of one group of either direction leaves 16 bits, unsigned
+ * @column_cells: cells of a column of cells: tile_rows
+ * @cells: [tiles of the matrix, as matrix->tiles][2 sides][slices][tile_weights][tile_rows]; a level is
+ *	(Gmax - Gmin) / (2^cell_bits - 1), and a cell at level 0 holds Gmin, not 0
+ */
+struct analog {
+	uint64_t generation;
+	uint64_t valid_until_ns;
+	uint32_t fraction;
+	uint32_t column_cells;
+	uint16_t *cells;
+};
+
+/* Whether the matrix needs one at all: else its results follow from the stored weights. */
+bool xbar_analog_needed(const struct xbar *xbar);
+
+/* The plane, made if need be; NULL without memory. It belongs to the matrix. */
+struct analog *xbar_analog_get(struct xbar *xbar, struct matrix *matrix);
+
+void xbar_analog_free(struct analog *analog);
+
+#endif

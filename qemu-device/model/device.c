@@ -161,6 +161,7 @@ int xbar_create(const struct xbar_params *params, void *memory, uint64_t bytes,
 	if (!xbar)
 		return -ENOMEM;
 	xbar->params = *params;
+	xbar->temperature_mc = params->temperature_mc;
 	xbar_image_layout(params, &xbar->layout);
 	if (ops)
 		xbar->ops = *ops;
@@ -224,6 +225,8 @@ void xbar_limits(const struct xbar *xbar, struct xbar_limits *limits)
 		.batch = params->batch,
 		.commands = params->commands,
 		.scratch_bytes = params->scratch_bytes,
+		.temperature_max_mc = params->temperature_max_mc,
+		.temperature_critical_mc = params->temperature_critical_mc,
 	};
 	memcpy(limits->preset, params->preset, sizeof(limits->preset));
 }
@@ -244,7 +247,7 @@ void xbar_telemetry(const struct xbar *xbar, struct lf_telemetry_block *telemetr
 		.cells_erased = totals->cells_erased,
 		.verify_retries = totals->verify_retries,
 		.host_bytes = totals->host_bytes,
-		.temperature_mc = (uint64_t)(int64_t)xbar->params.temperature_mc,
+		.temperature_mc = (uint64_t)(int64_t)xbar->temperature_mc,
 		.wear_max = xbar->wear_max,
 		.tiles_used = xbar->tiles_used,
 		.tiles_dirty = xbar->tiles_dirty,

@@ -74,6 +74,8 @@ struct xbar {
 
 	struct account *accounts;
 	struct image_counters counters;
+	int32_t temperature_mc; /* of the die */
+	uint32_t events; /* LF_EVENT_* that the embedder has not taken */
 	struct workspace workspace;
 };
 
@@ -84,6 +86,9 @@ bool xbar_device_cancelled(const struct xbar *xbar);
 void *xbar_device_workspace(struct xbar *xbar, size_t bytes);
 void xbar_device_settle(struct xbar *xbar, const struct tally *tally);
 void xbar_device_store_counters(struct xbar *xbar, bool barrier);
+
+/* events.c: @events of LF_EVENT_* have come up; from the embedder's thread, not from a piece of parallel work. */
+void xbar_raise(struct xbar *xbar, uint32_t events);
 
 /* tiles.c */
 int xbar_tiles_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES]);

@@ -185,6 +185,8 @@ void xbar_job_run(struct xbar_job *job, struct lf_completion *completion)
 	if (job->directory_generation != xbar->directory_generation)
 		status = xbar_check_state(job, &failed);
 	if (!status)
+		status = xbar_check_temperature(job, &failed);
+	if (!status)
 		status = xbar_check_program_data(job, &failed);
 	if (!status) {
 		for (uint32_t i = 0; i < job->transfer_count; i++)

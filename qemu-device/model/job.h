@@ -78,6 +78,9 @@ static inline struct span span_of(const struct xbar_job *job, const struct view 
 /* check.c: fills job->steps and plans job->transfers; LF_STATUS_*, and the command it is about. */
 uint16_t xbar_check_job(struct xbar_job *job, uint32_t *failed_command);
 
+/* events.c: LF_STATUS_THERMAL when the die is too hot for what the job does. */
+uint16_t xbar_check_temperature(const struct xbar_job *job, uint32_t *failed_command);
+
 /* check.c: whether the matrices still are what the commands need. */
 uint16_t xbar_check_state(struct xbar_job *job, uint32_t *failed_command);
 

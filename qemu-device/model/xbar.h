@@ -151,6 +151,8 @@ void xbar_destroy(struct xbar *xbar);
  * @commands: most commands of a job
  * @scratch_bytes: most scratch of a job
  * @preset: name, zero padded
+ * @temperature_max_mc: of the die, millidegrees Celsius, from which LF_EVENT_THERMAL is raised
+ * @temperature_critical_mc: from which work ends with LF_STATUS_THERMAL
  */
 struct xbar_limits {
 	uint32_t matrices;
@@ -169,6 +171,8 @@ struct xbar_limits {
 	uint32_t commands;
 	uint32_t scratch_bytes;
 	char preset[LF_PRESET_BYTES];
+	int32_t temperature_max_mc;
+	int32_t temperature_critical_mc;
 };
 
 /** xbar_limits() - what the device can do */

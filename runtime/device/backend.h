@@ -26,6 +26,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
  * @counters: sum over the jobs of this opened device
  * @telemetry: totals of the device
  * @quota: as lf_device_quota(), @quota not NULL
+ * @advance: as lf_device_advance(), NULL where it cannot be done
+ * @set_temperature: as lf_device_set_temperature(), likewise
+ * @events: as lf_device_events(), likewise
  * @buffer_create: fill @data, @bytes (rounded up) and @handle of a zeroed buffer
  * @buffer_destroy: undo it
  * @matrix_create: fill @handle
@@ -34,6 +37,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
  * @matrix_commit: as lf_matrix_commit()
  * @matrix_publish: as lf_matrix_publish(); @name is well-formed
  * @matrix_unlink: as lf_matrix_unlink(); @name is well-formed
+ * @matrix_refresh: as lf_matrix_refresh(), @cells_written not NULL
  * @matrix_info: as lf_matrix_info()
  * @matrix_list: write entries from directory index *@first on, at most @count; *@first becomes
  *	where to go on, 0 at the end. Return: entries written or an error
@@ -53,6 +57,9 @@ struct lf_backend {
 			 struct lf_error *error);
 	int (*quota)(struct lf_device *device, uint32_t account, const uint64_t *new_quota_cells,
 		     struct lf_account *quota, struct lf_error *error);
+	void (*advance)(struct lf_device *device, uint64_t nanoseconds);
+	void (*set_temperature)(struct lf_device *device, int32_t temperature_mc);
+	uint32_t (*events)(struct lf_device *device);
 	int (*buffer_create)(struct lf_buffer *buffer, struct lf_error *error);
 	void (*buffer_destroy)(struct lf_buffer *buffer);
 	int (*matrix_create)(struct lf_matrix *matrix, struct lf_error *error);
@@ -62,6 +69,8 @@ struct lf_backend {
 	int (*matrix_publish)(struct lf_matrix *matrix, const char *name, uint32_t mode,
 			      struct lf_error *error);
 	int (*matrix_unlink)(struct lf_device *device, const char *name, struct lf_error *error);
+	int (*matrix_refresh)(struct lf_matrix *matrix, uint64_t *cells_written,
+			      struct lf_error *error);
 	int (*matrix_info)(const struct lf_matrix *matrix, struct lf_matrix_info *info,
 			   struct lf_error *error);
 	int (*matrix_list)(struct lf_device *device, struct lf_matrix_info *entries, uint32_t count,
@@ -93,6 +102,7 @@ struct lf_buffer {
  * @cols: logical columns
  * @format: LF_FORMAT_*
  * @tile_rows: rows of tiles
+ * @weight_cells: cells of one weight
  * @committed: may be multiplied with, no longer be programmed
  */
 struct lf_matrix {
@@ -102,6 +112,7 @@ struct lf_matrix {
 	uint32_t cols;
 	uint32_t format;
 	uint32_t tile_rows;
+	uint32_t weight_cells;
 	bool committed;
 };
 

@@ -6,6 +6,10 @@
 
 #include "runtime/device/backend.h"
 
+/* Of the die, millidegrees Celsius. */
+#define LOWEST_MC  (-55000)
+#define HIGHEST_MC 200000
+
 /* Whether a specification begins with this kind of device and no longer word. */
 static bool is_kind(const char *specification, const char *kind)
 {
@@ -58,6 +62,47 @@ int lf_device_telemetry(struct lf_device *device, struct lf_telemetry *telemetry
 {
 	memset(telemetry, 0, sizeof(*telemetry));
 	return device->backend->telemetry(device, telemetry, error);
+}
+
+/* What only a device in the process can be told; another has its own time and surroundings. */
+static int refuse_modelled(const struct lf_device *device, const char *what, struct lf_error *error)
+{
+	return lf_error_set(error, -EOPNOTSUPP,
+			    "%s: not through the driver of %s; QEMU sets it by a property of the "
+			    "device",
+			    what, device->info.path);
+}
+
+int lf_device_advance(struct lf_device *device, uint64_t nanoseconds, struct lf_error *error)
+{
+	if (!device->backend->advance)
+		return refuse_modelled(device, "modelled time", error);
+	device->backend->advance(device, nanoseconds);
+	return 0;
+}
+
+int lf_device_set_temperature(struct lf_device *device, int32_t temperature_mc,
+			      struct lf_error *error)
+{
+	if (!device->backend->set_temperature)
+		return refuse_modelled(device, "temperature", error);
+	if (temperature_mc < LOWEST_MC || temperature_mc > HIGHEST_MC)
+		return lf_error_set(error, -EINVAL,
+				    "temperature: %d millidegrees Celsius, possible are %d .. %d",
+				    temperature_mc, LOWEST_MC, HIGHEST_MC);
+	device->backend->set_temperature(device, temperature_mc);
+	return 0;
+}
+
+int lf_device_events(struct lf_device *device, uint32_t *events, struct lf_error *error)
+{
+	*events = 0;
+	if (!device->backend->events)
+		return lf_error_set(error, -EOPNOTSUPP,
+				    "events: the driver of %s sends them by generic netlink",
+				    device->info.path);
+	*events = device->backend->events(device);
+	return 0;
 }
 
 int lf_device_quota(struct lf_device *device, uint32_t account, const uint64_t *new_quota_cells,

@@ -249,6 +249,7 @@ static const struct lf_backend drm_backend = {
 	.matrix_commit = drm_matrix_commit,
 	.matrix_publish = drm_matrix_publish,
 	.matrix_unlink = drm_matrix_unlink,
+	.matrix_refresh = drm_matrix_refresh,
 	.matrix_info = drm_matrix_info,
 	.matrix_list = drm_matrix_list,
 	.job_create = drm_job_create,

@@ -177,6 +177,7 @@ static void read_record(const struct drm_lf_job_record *record, struct lf_job_re
 				.cells_written = record->cells_written,
 				.cells_erased = record->cells_erased,
 				.verify_retries = record->verify_retries,
+				.cells_failed = record->cells_failed,
 				.host_bytes = record->host_bytes,
 			},
 	};

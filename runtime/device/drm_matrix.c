@@ -92,6 +92,27 @@ int drm_matrix_unlink(struct lf_device *device, const char *name, struct lf_erro
 	return 0;
 }
 
+int drm_matrix_refresh(struct lf_matrix *matrix, uint64_t *cells_written, struct lf_error *error)
+{
+	struct drm_lf_matrix_refresh refresh = { .handle = matrix->handle };
+	int err = drm_call(matrix->device, DRM_IOCTL_LF_MATRIX_REFRESH, &refresh);
+
+	*cells_written = refresh.cells_written;
+	if (err == -ENOTTY)
+		return lf_error_set(error, -EOPNOTSUPP,
+				    "refresh: the driver is older than this library");
+	if (err == -EPERM)
+		return lf_error_set(error, err, "refresh: the matrix is another user's");
+	if (err == -EDQUOT)
+		return lf_error_set(error, err,
+				    "refresh: needs more than the write budget of this user "
+				    "allows");
+	if (err)
+		return lf_error_set(error, err, "refresh: %s",
+				    err == -EIO ? "cells do not verify" : strerror(-err));
+	return 0;
+}
+
 int drm_matrix_info(const struct lf_matrix *matrix, struct lf_matrix_info *info,
 		    struct lf_error *error)
 {

@@ -252,6 +252,62 @@ static int inproc_telemetry(struct lf_device *device, struct lf_telemetry *telem
 	return 0;
 }
 
+/** struct physics_call - something the model is told or asked beside its jobs, on its way through the queue */
+struct physics_call {
+	struct inproc_task task;
+	uint64_t nanoseconds;
+	int32_t temperature_mc;
+	uint32_t events;
+};
+
+static void run_advance(struct inproc *inproc, struct inproc_task *task)
+{
+	uint64_t nanoseconds = ((struct physics_call *)task)->nanoseconds;
+	struct lf_telemetry_block block;
+
+	/* A clock that began anew would make all cells young. */
+	xbar_telemetry(inproc->xbar, &block);
+	if (nanoseconds > UINT64_MAX - block.time_ns)
+		nanoseconds = UINT64_MAX - block.time_ns;
+	xbar_advance_time(inproc->xbar, nanoseconds);
+}
+
+static void run_set_temperature(struct inproc *inproc, struct inproc_task *task)
+{
+	xbar_set_temperature(inproc->xbar, ((struct physics_call *)task)->temperature_mc);
+}
+
+static void run_events(struct inproc *inproc, struct inproc_task *task)
+{
+	((struct physics_call *)task)->events = xbar_take_events(inproc->xbar);
+}
+
+static void inproc_advance(struct lf_device *device, uint64_t nanoseconds)
+{
+	struct physics_call call = { .task.run = run_advance, .nanoseconds = nanoseconds };
+
+	inproc_queue_add(to_inproc(device), &call.task);
+	inproc_queue_wait(to_inproc(device), &call.task, -1);
+}
+
+static void inproc_set_temperature(struct lf_device *device, int32_t temperature_mc)
+{
+	struct physics_call call = { .task.run = run_set_temperature,
+				     .temperature_mc = temperature_mc };
+
+	inproc_queue_add(to_inproc(device), &call.task);
+	inproc_queue_wait(to_inproc(device), &call.task, -1);
+}
+
+static uint32_t inproc_events(struct lf_device *device)
+{
+	struct physics_call call = { .task.run = run_events };
+
+	inproc_queue_add(to_inproc(device), &call.task);
+	inproc_queue_wait(to_inproc(device), &call.task, -1);
+	return call.events;
+}
+
 static int inproc_buffer_create(struct lf_buffer *buffer, struct lf_error *error)
 {
 	void *data = mmap(NULL, buffer->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -274,6 +330,9 @@ static const struct lf_backend inproc_backend = {
 	.counters = inproc_counters,
 	.telemetry = inproc_telemetry,
 	.quota = inproc_quota,
+	.advance = inproc_advance,
+	.set_temperature = inproc_set_temperature,
+	.events = inproc_events,
 	.buffer_create = inproc_buffer_create,
 	.buffer_destroy = inproc_buffer_destroy,
 	.matrix_create = inproc_matrix_create,
@@ -282,6 +341,7 @@ static const struct lf_backend inproc_backend = {
 	.matrix_commit = inproc_matrix_commit,
 	.matrix_publish = inproc_matrix_publish,
 	.matrix_unlink = inproc_matrix_unlink,
+	.matrix_refresh = inproc_matrix_refresh,
 	.matrix_info = inproc_matrix_info,
 	.matrix_list = inproc_matrix_list,
 	.job_create = inproc_job_create,

@@ -167,6 +167,8 @@ int inproc_matrix_commit(struct lf_matrix *matrix, struct lf_error *error);
 int inproc_matrix_publish(struct lf_matrix *matrix, const char *name, uint32_t mode,
 			  struct lf_error *error);
 int inproc_matrix_unlink(struct lf_device *device, const char *name, struct lf_error *error);
+int inproc_matrix_refresh(struct lf_matrix *matrix, uint64_t *cells_written,
+			  struct lf_error *error);
 int inproc_matrix_info(const struct lf_matrix *matrix, struct lf_matrix_info *info,
 		       struct lf_error *error);
 int inproc_matrix_list(struct lf_device *device, struct lf_matrix_info *entries, uint32_t count,

@@ -209,6 +209,7 @@ static void run_job(struct inproc *inproc, struct inproc_task *task)
 				.cells_written = completion.cells_written,
 				.cells_erased = completion.cells_erased,
 				.verify_retries = completion.verify_retries,
+				.cells_failed = completion.cells_failed,
 				.host_bytes = completion.host_bytes,
 			},
 	};

@@ -300,6 +300,35 @@ int inproc_matrix_unlink(struct lf_device *device, const char *name, struct lf_e
 	return 0;
 }
 
+int inproc_matrix_refresh(struct lf_matrix *matrix, uint64_t *cells_written, struct lf_error *error)
+{
+	struct inproc *inproc = to_inproc(matrix->device);
+	const struct lf_command command = { .opcode = LF_OP_REFRESH, .matrix = matrix->handle };
+	struct inproc_reference *reference;
+	struct lf_matrix_info entry;
+	int err;
+
+	pthread_mutex_lock(&inproc->references_lock);
+	reference = find_reference(inproc, matrix->handle);
+	err = find_entry(inproc, matrix->handle, NULL, &entry);
+	if (!err && !reference->own && !may_change(inproc, &entry))
+		err = -EPERM;
+	pthread_mutex_unlock(&inproc->references_lock);
+	if (err == -EPERM)
+		return lf_error_set(error, err, "refresh: the matrix is of user %u",
+				    entry.publication.owner);
+	if (!err)
+		err = inproc_manage(inproc, &command, NULL, 0, NULL, 0, cells_written);
+	if (err == -EDQUOT)
+		return lf_error_set(error, err,
+				    "refresh: needs more than the write budget of user %u allows",
+				    inproc->account);
+	if (err)
+		return lf_error_set(error, err, "refresh: %s",
+				    err == -EIO ? "cells do not verify" : strerror(-err));
+	return 0;
+}
+
 int inproc_matrix_info(const struct lf_matrix *matrix, struct lf_matrix_info *info,
 		       struct lf_error *error)
 {

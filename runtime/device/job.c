@@ -228,16 +228,18 @@ void lf_job_barrier(struct lf_job *job)
 }
 
 /* PROGRAM, READ and CALIBRATE: rows or samples of one matrix in one operand. */
-static void add_rows(struct lf_job *job, uint16_t opcode, struct lf_matrix *matrix, uint32_t first,
-		     uint32_t count, const struct lf_view *view)
+static void add_rows(struct lf_job *job, uint16_t opcode, uint16_t flags, struct lf_matrix *matrix,
+		     uint32_t first, uint32_t count, const struct lf_view *view)
 {
 	struct lf_command *command = add_command(job, opcode);
 	struct lf_operand *operand;
 	size_t row_bytes;
 
-	if (!command || lf_job_check_rows(job, opcode, matrix, first, count, view, &row_bytes))
+	if (!command ||
+	    lf_job_check_rows(job, opcode, flags, matrix, first, count, view, &row_bytes))
 		return;
 	operand = opcode == LF_OP_READ ? &command->output : &command->input;
+	command->flags = flags;
 	command->first = first;
 	command->count = count;
 	command->matrix = matrix_index(job, matrix->handle);
@@ -248,19 +250,25 @@ static void add_rows(struct lf_job *job, uint16_t opcode, struct lf_matrix *matr
 void lf_job_program(struct lf_job *job, struct lf_matrix *matrix, uint32_t first, uint32_t count,
 		    struct lf_view input)
 {
-	add_rows(job, LF_OP_PROGRAM, matrix, first, count, &input);
+	add_rows(job, LF_OP_PROGRAM, 0, matrix, first, count, &input);
 }
 
 void lf_job_read(struct lf_job *job, struct lf_matrix *matrix, uint32_t first, uint32_t count,
 		 struct lf_view output)
 {
-	add_rows(job, LF_OP_READ, matrix, first, count, &output);
+	add_rows(job, LF_OP_READ, 0, matrix, first, count, &output);
+}
+
+void lf_job_read_cells(struct lf_job *job, struct lf_matrix *matrix, uint32_t first, uint32_t count,
+		       struct lf_view output)
+{
+	add_rows(job, LF_OP_READ, LF_READ_CELLS, matrix, first, count, &output);
 }
 
 void lf_job_calibrate(struct lf_job *job, struct lf_matrix *matrix, uint32_t count,
 		      struct lf_view input)
 {
-	add_rows(job, LF_OP_CALIBRATE, matrix, 0, count, &input);
+	add_rows(job, LF_OP_CALIBRATE, 0, matrix, 0, count, &input);
 }
 
 uint32_t lf_job_commands(const struct lf_job *job)

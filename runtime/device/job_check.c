@@ -243,8 +243,9 @@ int lf_job_check_fuse(struct lf_job *job, const struct lf_fuse *fuse)
 	return err;
 }
 
-int lf_job_check_rows(struct lf_job *job, uint16_t opcode, const struct lf_matrix *matrix,
-		      uint32_t first, uint32_t count, const struct lf_view *view, size_t *row_bytes)
+int lf_job_check_rows(struct lf_job *job, uint16_t opcode, uint16_t flags,
+		      const struct lf_matrix *matrix, uint32_t first, uint32_t count,
+		      const struct lf_view *view, size_t *row_bytes)
 {
 	bool samples = opcode == LF_OP_CALIBRATE;
 	uint32_t limit;
@@ -266,6 +267,13 @@ int lf_job_check_rows(struct lf_job *job, uint16_t opcode, const struct lf_matri
 		return refuse_range(job, opcode, "count", count, 1, limit);
 	rule.element_bytes = samples || matrix->format == LF_FORMAT_FP32 ? 4 : 1;
 	rule.row_bytes = (uint64_t)(samples ? matrix->rows : matrix->cols) * rule.element_bytes;
+	if (flags & LF_READ_CELLS) {
+		rule.element_bytes = 4;
+		rule.row_bytes =
+			(uint64_t)matrix->cols * matrix->weight_cells * sizeof(struct lf_cell);
+	}
+	if (rule.row_bytes > UINT32_MAX)
+		return refuse(job, opcode, rule.name, "has rows that no stride can tell apart");
 	*row_bytes = rule.row_bytes;
 	return check_operand(job, opcode, view, &rule);
 }

@@ -18,11 +18,11 @@ int lf_job_check_mvm(struct lf_job *job, const struct lf_mvm *mvm);
 int lf_job_check_fuse(struct lf_job *job, const struct lf_fuse *fuse);
 
 /**
- * lf_job_check_rows() - likewise for PROGRAM, READ and CALIBRATE; @row_bytes receives the bytes of
- * a row of @view
+ * lf_job_check_rows() - likewise for PROGRAM, READ (@flags: LF_READ_CELLS) and CALIBRATE; @row_bytes
+ * receives the bytes of a row of @view
  */
-int lf_job_check_rows(struct lf_job *job, uint16_t opcode, const struct lf_matrix *matrix,
-		      uint32_t first, uint32_t count, const struct lf_view *view,
-		      size_t *row_bytes);
+int lf_job_check_rows(struct lf_job *job, uint16_t opcode, uint16_t flags,
+		      const struct lf_matrix *matrix, uint32_t first, uint32_t count,
+		      const struct lf_view *view, size_t *row_bytes);
 
 #endif

@@ -12,6 +12,9 @@
  */
 #define PROGRAM_CHUNK_BYTES (1u << 20)
 
+/* Of the truth about cells, 16 bytes each. */
+#define CELLS_CHUNK_BYTES   (4u << 20)
+
 #define LIST_CHUNK_ENTRIES  64
 
 static size_t weight_bytes(uint32_t format)
@@ -96,6 +99,7 @@ static int learn_shape(struct lf_matrix *matrix, struct lf_error *error)
 	matrix->cols = info.cols;
 	matrix->format = info.format;
 	matrix->tile_rows = info.tile_rows;
+	matrix->weight_cells = (uint32_t)(info.cells / ((uint64_t)info.rows * info.cols));
 	matrix->committed = info.state != LF_MATRIX_TORN;
 	return 0;
 }
@@ -246,6 +250,99 @@ int lf_matrix_publish(struct lf_matrix *matrix, const char *name, uint32_t mode,
 		return lf_error_set(error, -EINVAL, "publish \"%s\": the matrix is not committed",
 				    name);
 	return matrix->device->backend->matrix_publish(matrix, name, mode, error);
+}
+
+int lf_matrix_calibrate(struct lf_matrix *matrix, uint32_t count, const float *samples,
+			uint32_t *step, struct lf_counters *counters, struct lf_error *error)
+{
+	uint32_t limit = matrix->device->info.batch;
+	size_t row_bytes = matrix->rows * sizeof(*samples);
+	struct lf_buffer *buffer = NULL;
+	struct lf_job *job = NULL;
+	int err;
+
+	if (!matrix->committed)
+		return lf_error_set(error, -EINVAL, "calibrate: the matrix is not committed");
+	if (!count || count > limit)
+		return lf_error_set(error, -EINVAL, "calibrate: %u samples, 1 .. %u are possible",
+				    count, limit);
+	err = lf_buffer_create(matrix->device, count * row_bytes, &buffer, error);
+	if (!err)
+		err = lf_job_create(matrix->device, &job, error);
+	if (!err) {
+		memcpy(buffer->data, samples, count * row_bytes);
+		lf_job_begin(job, 0);
+		lf_job_calibrate(job, matrix, count,
+				 lf_view_buffer(buffer, 0, (uint32_t)row_bytes));
+		err = lf_job_submit(job, error);
+	}
+	if (!err) {
+		err = lf_job_wait(job, -1, error);
+		if (counters)
+			lf_counters_add(counters, &lf_job_result(job)->counters);
+	}
+	if (err)
+		lf_error_prefix(error, err, "calibrate");
+	else if (step)
+		*step = (uint32_t)lf_job_result(job)->result;
+	lf_job_destroy(job);
+	lf_buffer_destroy(buffer);
+	return err;
+}
+
+int lf_matrix_refresh(struct lf_matrix *matrix, uint64_t *cells_written, struct lf_error *error)
+{
+	uint64_t written = 0;
+	int err;
+
+	if (!matrix->committed)
+		return lf_error_set(error, -EINVAL, "refresh: the matrix is not committed");
+	err = matrix->device->backend->matrix_refresh(matrix, &written, error);
+	if (cells_written)
+		*cells_written = written;
+	return err;
+}
+
+uint32_t lf_matrix_weight_cells(const struct lf_matrix *matrix)
+{
+	return matrix->weight_cells;
+}
+
+int lf_matrix_cells(struct lf_matrix *matrix, uint32_t first, uint32_t rows, struct lf_cell *cells,
+		    struct lf_error *error)
+{
+	size_t row_bytes = (size_t)matrix->cols * matrix->weight_cells * sizeof(*cells);
+	uint32_t chunk = CELLS_CHUNK_BYTES / row_bytes;
+	struct lf_buffer *buffer = NULL;
+	struct lf_job *job = NULL;
+	int err;
+
+	if (!rows || first >= matrix->rows || rows > matrix->rows - first)
+		return lf_error_set(error, -EINVAL,
+				    "cells: %u rows from row %u on, the matrix has %u", rows, first,
+				    matrix->rows);
+	chunk = chunk ? chunk : 1;
+	chunk = chunk < rows ? chunk : rows;
+	err = lf_buffer_create(matrix->device, chunk * row_bytes, &buffer, error);
+	if (!err)
+		err = lf_job_create(matrix->device, &job, error);
+	for (uint32_t done = 0; !err && done < rows; done += chunk) {
+		uint32_t count = chunk < rows - done ? chunk : rows - done;
+
+		lf_job_begin(job, 0);
+		lf_job_read_cells(job, matrix, first + done, count,
+				  lf_view_buffer(buffer, 0, (uint32_t)row_bytes));
+		err = lf_job_submit(job, error);
+		if (!err)
+			err = lf_job_wait(job, -1, error);
+		if (!err)
+			memcpy((char *)cells + done * row_bytes, buffer->data, count * row_bytes);
+	}
+	if (err)
+		lf_error_prefix(error, err, "cells: rows %u .. %u", first, first + rows - 1);
+	lf_job_destroy(job);
+	lf_buffer_destroy(buffer);
+	return err;
 }
 
 int lf_matrix_unlink(struct lf_device *device, const char *name, struct lf_error *error)

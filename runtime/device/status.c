@@ -24,6 +24,7 @@ static const struct {
 	[LF_STATUS_ABORTED] = { -ECANCELED, "was ended before it was done" },
 	[LF_STATUS_INTERNAL] = { -EIO, "failed by a fault of the device" },
 	[LF_STATUS_OVERLAP] = { -EINVAL, "reads a range of a buffer that the job also writes" },
+	[LF_STATUS_THERMAL] = { -EAGAIN, "was not begun: the die is too hot" },
 };
 
 int lf_status_errno(uint32_t status)
@@ -65,6 +66,7 @@ void lf_counters_add(struct lf_counters *sum, const struct lf_counters *counters
 	sum->cells_written += counters->cells_written;
 	sum->cells_erased += counters->cells_erased;
 	sum->verify_retries += counters->verify_retries;
+	sum->cells_failed += counters->cells_failed;
 	sum->host_bytes += counters->host_bytes;
 }
 
@@ -85,6 +87,7 @@ void lf_telemetry_from_block(const struct lf_telemetry_block *block, struct lf_t
 	total->cells_written = block->cells_written;
 	total->cells_erased = block->cells_erased;
 	total->verify_retries = block->verify_retries;
+	total->cells_failed = block->cells_failed;
 	total->host_bytes = block->host_bytes;
 	telemetry->time_ns = block->time_ns;
 	telemetry->temperature_mc = (int64_t)block->temperature_mc;
@@ -92,6 +95,8 @@ void lf_telemetry_from_block(const struct lf_telemetry_block *block, struct lf_t
 	telemetry->tiles_used = block->tiles_used;
 	telemetry->tiles_dirty = block->tiles_dirty;
 	telemetry->tiles_bad = block->tiles_bad;
+	telemetry->cells_stuck = block->cells_stuck;
+	telemetry->refresh_due = block->refresh_due;
 	for (unsigned int i = 0; i < 16; i++)
 		telemetry->wear_histogram[i] = block->wear_histogram[i];
 }

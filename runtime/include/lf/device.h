@@ -76,6 +76,7 @@ struct lf_device_info {
  * @cells_written: cells programmed
  * @cells_erased: cells erased
  * @verify_retries: programming pulses beyond the first of a cell
+ * @cells_failed: cells that did not verify
  * @host_bytes: bytes moved between buffers and device
  */
 struct lf_counters {
@@ -90,6 +91,7 @@ struct lf_counters {
 	uint64_t cells_written;
 	uint64_t cells_erased;
 	uint64_t verify_retries;
+	uint64_t cells_failed;
 	uint64_t host_bytes;
 };
 
@@ -105,6 +107,8 @@ void lf_counters_add(struct lf_counters *sum, const struct lf_counters *counters
  * @tiles_used: tiles that hold a matrix
  * @tiles_dirty: tiles waiting to be erased
  * @tiles_bad: tiles retired
+ * @cells_stuck: cells known to be stuck in the tiles in use
+ * @refresh_due: matrices that are due for lf_matrix_refresh()
  * @wear_histogram: as in struct lf_telemetry_block
  */
 struct lf_telemetry {
@@ -115,6 +119,8 @@ struct lf_telemetry {
 	uint64_t tiles_used;
 	uint64_t tiles_dirty;
 	uint64_t tiles_bad;
+	uint64_t cells_stuck;
+	uint64_t refresh_due;
 	uint64_t wear_histogram[16];
 };
 
@@ -145,6 +151,39 @@ int lf_device_counters(struct lf_device *device, struct lf_counters *counters,
 /** lf_device_telemetry() - totals of the device; -EACCES or -EPERM without the privilege */
 int lf_device_telemetry(struct lf_device *device, struct lf_telemetry *telemetry,
 			struct lf_error *error);
+
+/**
+ * lf_device_advance() - let modelled time pass without work
+ * @device: an in-process one
+ * @nanoseconds: how much; the device's clock stops at its end, 2^64 - 1
+ * @error: reason on failure
+ *
+ * What depends on the age of cells follows: relaxation, retention, when a matrix is due for a refresh.
+ *
+ * Return: 0; -EOPNOTSUPP behind a driver, whose device has its own time (QEMU lets it pass by a property).
+ */
+int lf_device_advance(struct lf_device *device, uint64_t nanoseconds, struct lf_error *error);
+
+/**
+ * lf_device_set_temperature() - temperature of the die from here on
+ * @device: an in-process one
+ * @temperature_mc: -55,000 .. 200,000 millidegrees Celsius
+ * @error: reason on failure
+ *
+ * Return: 0; -EINVAL (out of range); -EOPNOTSUPP behind a driver (QEMU sets it by a property).
+ */
+int lf_device_set_temperature(struct lf_device *device, int32_t temperature_mc,
+			      struct lf_error *error);
+
+/**
+ * lf_device_events() - what came up since this was last asked
+ * @device: an in-process one
+ * @events: receives a mask of LF_EVENT_THERMAL, LF_EVENT_WEAR, LF_EVENT_CELLS and LF_EVENT_REFRESH
+ * @error: reason on failure
+ *
+ * Return: 0; -EOPNOTSUPP behind a driver, which sends its events by generic netlink.
+ */
+int lf_device_events(struct lf_device *device, uint32_t *events, struct lf_error *error);
 
 /**
  * lf_device_quota() - write budget of a user

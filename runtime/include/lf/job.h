@@ -146,6 +146,17 @@ void lf_job_program(struct lf_job *job, struct lf_matrix *matrix, uint32_t first
 void lf_job_read(struct lf_job *job, struct lf_matrix *matrix, uint32_t first, uint32_t count,
 		 struct lf_view output);
 
+/**
+ * lf_job_read_cells() - add the reading of what single cells do, privileged
+ * @job: the job
+ * @matrix: committed or not
+ * @first: first row
+ * @count: rows
+ * @output: receives struct lf_cell [@count][cols][cells of a weight] (lf_matrix_weight_cells())
+ */
+void lf_job_read_cells(struct lf_job *job, struct lf_matrix *matrix, uint32_t first, uint32_t count,
+		       struct lf_view output);
+
 /** lf_job_calibrate() - add a calibration of the converters from @count sample vectors */
 void lf_job_calibrate(struct lf_job *job, struct lf_matrix *matrix, uint32_t count,
 		      struct lf_view input);
@@ -171,7 +182,7 @@ int lf_job_submit(struct lf_job *job, struct lf_error *error);
  * @error: reason on failure
  *
  * Return: 0; -ETIME (still running); the job's failure: -EINVAL (refused by the device), -EDOM (NaN, Inf or a number out
- * of range), -EDQUOT, -EIO, -ETIMEDOUT, -ECANCELED, -ENODEV.
+ * of range), -EDQUOT, -EIO, -EAGAIN (the die is too hot), -ETIMEDOUT, -ECANCELED, -ENODEV.
  */
 int lf_job_wait(struct lf_job *job, int64_t timeout_ns, struct lf_error *error);
 

@@ -74,6 +74,53 @@ int lf_matrix_publish(struct lf_matrix *matrix, const char *name, uint32_t mode,
 /** lf_matrix_unlink() - take a name away; -ENOENT, -EPERM */
 int lf_matrix_unlink(struct lf_device *device, const char *name, struct lf_error *error);
 
+/**
+ * lf_matrix_calibrate() - choose the step of a matrix's converters from samples of what it is multiplied with
+ * @matrix: committed, of one's own
+ * @count: samples
+ * @samples: [@count][rows] fp32, contiguous
+ * @step: receives the step in levels of one cell, may be NULL
+ * @counters: what it cost is added, may be NULL
+ * @error: reason on failure
+ *
+ * The step is the smallest power of two with which no conversion of the samples clips. It lasts. Products in transpose use it as
+ * well, though their sums are not among the samples. With ideal converters nothing changes.
+ *
+ * Return: 0, -EINVAL (count, or the matrix is not committed), -EPERM (another user's), -EDOM (NaN or Inf), -ENOMEM.
+ */
+int lf_matrix_calibrate(struct lf_matrix *matrix, uint32_t count, const float *samples,
+			uint32_t *step, struct lf_counters *counters, struct lf_error *error);
+
+/**
+ * lf_matrix_refresh() - write the cells again, to the levels they are found at
+ * @matrix: committed, of one's own
+ * @cells_written: receives how many, may be NULL
+ * @error: reason on failure
+ *
+ * Each cell goes to the level it is nearest to, so a refresh that comes too late makes errors permanent. It costs writes of
+ * this user's budget and wears the cells. The age of the matrix starts anew.
+ *
+ * Return: 0, -EINVAL (not committed), -EPERM (another user's), -EDQUOT (write budget), -EIO (cells do not verify; the rest is
+ * written), -EOPNOTSUPP (an older driver).
+ */
+int lf_matrix_refresh(struct lf_matrix *matrix, uint64_t *cells_written, struct lf_error *error);
+
+/** lf_matrix_weight_cells() - cells of one weight: the slices of both sides of its pair, or 1 of an fp32 matrix */
+uint32_t lf_matrix_weight_cells(const struct lf_matrix *matrix);
+
+/**
+ * lf_matrix_cells() - the truth about single cells, privileged
+ * @matrix: the matrix
+ * @first: first row
+ * @rows: number of rows
+ * @cells: receives [@rows][cols][lf_matrix_weight_cells()]: the slices of the positive side first, least significant first
+ * @error: reason on failure
+ *
+ * Return: 0, -EINVAL (rows), -EPERM, -ENOMEM.
+ */
+int lf_matrix_cells(struct lf_matrix *matrix, uint32_t first, uint32_t rows, struct lf_cell *cells,
+		    struct lf_error *error);
+
 /** lf_matrix_info() - rows, columns, placement and name */
 int lf_matrix_info(const struct lf_matrix *matrix, struct lf_matrix_info *info,
 		   struct lf_error *error);

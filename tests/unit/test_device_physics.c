@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/* What the device interface offers of the physics: time, temperature, events, calibration, single cells. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/device_fixture.h"
+
+#define ROWS 96
+#define COLS 20
+
+static struct lf_device *device;
+
+static void setup(void)
+{
+	device = open_device("inproc:isaac,tiles=48,adc_bits=6");
+}
+
+static void teardown(void)
+{
+	lf_device_close(device);
+}
+
+static struct lf_telemetry telemetry(void)
+{
+	struct lf_telemetry now;
+
+	ck_assert_lf(lf_device_telemetry(device, &now, LF_ERROR));
+	return now;
+}
+
+START_TEST(test_time_passes)
+{
+	uint64_t before = telemetry().time_ns;
+
+	ck_assert_lf(lf_device_advance(device, 12345, LF_ERROR));
+	ck_assert_uint_eq(telemetry().time_ns, before + 12345);
+	ck_assert_lf(lf_device_advance(device, UINT64_MAX, LF_ERROR));
+	ck_assert_uint_eq(telemetry().time_ns, UINT64_MAX);
+	ck_assert_lf(lf_device_advance(device, 1, LF_ERROR));
+	ck_assert_uint_eq(telemetry().time_ns, UINT64_MAX);
+}
+END_TEST
+
+START_TEST(test_temperature)
+{
+	ck_assert_lf(lf_device_set_temperature(device, 61500, LF_ERROR));
+	ck_assert_int_eq(telemetry().temperature_mc, 61500);
+	ck_assert_lf_fails(lf_device_set_temperature(device, 200001, LF_ERROR), -EINVAL,
+			   "temperature: 200001");
+	ck_assert_lf_fails(lf_device_set_temperature(device, -55001, LF_ERROR), -EINVAL,
+			   "temperature: -55001");
+	ck_assert_int_eq(telemetry().temperature_mc, 61500);
+}
+END_TEST
+
+/* Over the limit there is an event, once; over the critical one nothing is multiplied until it is cooler. */
+START_TEST(test_heat)
+{
+	float samples[ROWS] = { 1.0f };
+	struct lf_matrix *matrix;
+	uint32_t events;
+	void *weights;
+
+	matrix = make_matrix(device, ROWS, COLS, 1, &weights);
+	ck_assert_lf(lf_device_events(device, &events, LF_ERROR));
+	ck_assert_uint_eq(events, 0);
+	ck_assert_lf(lf_device_set_temperature(device, 90000, LF_ERROR));
+	ck_assert_lf(lf_device_events(device, &events, LF_ERROR));
+	ck_assert_uint_eq(events, LF_EVENT_THERMAL);
+	ck_assert_lf(lf_device_events(device, &events, LF_ERROR));
+	ck_assert_uint_eq(events, 0);
+	ck_assert_lf(lf_device_set_temperature(device, 110000, LF_ERROR));
+	ck_assert_lf_fails(lf_matrix_calibrate(matrix, 1, samples, NULL, NULL, LF_ERROR), -EAGAIN,
+			   "too hot");
+	ck_assert_lf(lf_device_set_temperature(device, 25000, LF_ERROR));
+	ck_assert_lf(lf_matrix_calibrate(matrix, 1, samples, NULL, NULL, LF_ERROR));
+	lf_matrix_close(matrix);
+	free(weights);
+}
+END_TEST
+
+/* Conversions that clip in one product with @matrix. */
+static uint64_t clips_of(struct lf_matrix *matrix, const float *samples, uint32_t count)
+{
+	struct lf_buffer *input = make_buffer(device, count * ROWS * sizeof(float));
+	struct lf_buffer *output = make_buffer(device, count * COLS * sizeof(float));
+	struct lf_mvm mvm = { .matrix = matrix,
+			      .count = count,
+			      .input = lf_view_buffer(input, 0, ROWS * sizeof(float)),
+			      .output = lf_view_buffer(output, 0, COLS * sizeof(float)) };
+	struct lf_job *job;
+	uint64_t clips;
+
+	memcpy(lf_buffer_data(input), samples, count * ROWS * sizeof(float));
+	ck_assert_lf(lf_job_create(device, &job, LF_ERROR));
+	lf_job_begin(job, 1);
+	lf_job_mvm(job, &mvm);
+	ck_assert_lf(lf_job_submit(job, LF_ERROR));
+	ck_assert_lf(lf_job_wait(job, -1, LF_ERROR));
+	clips = lf_job_result(job)->counters.clips;
+	lf_job_destroy(job);
+	lf_buffer_destroy(input);
+	lf_buffer_destroy(output);
+	return clips;
+}
+
+START_TEST(test_calibrate)
+{
+	enum { COUNT = 40 };
+	static float samples[COUNT * ROWS];
+	struct lf_counters counters = { 0 };
+	struct lf_matrix_info info;
+	struct lf_matrix *matrix;
+	uint32_t step;
+	void *weights;
+
+	random_fill(samples, COUNT * ROWS, 3);
+	matrix = make_matrix(device, ROWS, COLS, 2, &weights);
+	ck_assert_uint_gt(clips_of(matrix, samples, COUNT), 0);
+	ck_assert_lf(lf_matrix_calibrate(matrix, COUNT, samples, &step, &counters, LF_ERROR));
+	ck_assert_uint_gt(step, 1);
+	ck_assert_uint_eq(step & (step - 1), 0);
+	ck_assert_uint_eq(counters.jobs, 1);
+	ck_assert_uint_eq(clips_of(matrix, samples, COUNT), 0);
+	ck_assert_lf(lf_matrix_info(matrix, &info, LF_ERROR));
+	ck_assert_uint_eq(info.adc_step, step);
+	lf_matrix_close(matrix);
+	free(weights);
+}
+END_TEST
+
+START_TEST(test_calibrate_refused)
+{
+	uint32_t limit = lf_device_info(device)->batch;
+	float samples[ROWS] = { 1.0f, 0.0f / 0.0f };
+	struct lf_matrix *matrix, *torn;
+	struct lf_matrix_info info;
+	void *weights;
+
+	matrix = make_matrix(device, ROWS, COLS, 2, &weights);
+	ck_assert_lf_fails(lf_matrix_calibrate(matrix, 0, samples, NULL, NULL, LF_ERROR), -EINVAL,
+			   "0 samples");
+	ck_assert_lf_fails(lf_matrix_calibrate(matrix, limit + 1, samples, NULL, NULL, LF_ERROR),
+			   -EINVAL, "samples");
+	ck_assert_lf_fails(lf_matrix_calibrate(matrix, 1, samples, NULL, NULL, LF_ERROR), -EDOM,
+			   "NaN");
+	ck_assert_lf(lf_matrix_info(matrix, &info, LF_ERROR));
+	ck_assert_uint_eq(info.adc_step, 1);
+	ck_assert_lf(lf_matrix_create(device, ROWS, COLS, LF_FORMAT_INT8, &torn, LF_ERROR));
+	ck_assert_lf_fails(lf_matrix_calibrate(torn, 1, samples, NULL, NULL, LF_ERROR), -EINVAL,
+			   "not committed");
+	lf_matrix_close(torn);
+	lf_matrix_close(matrix);
+	free(weights);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("device_physics");
+	TCase *tests = tcase_create("physics");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, test_time_passes);
+	tcase_add_test(tests, test_temperature);
+	tcase_add_test(tests, test_heat);
+	tcase_add_test(tests, test_calibrate);
+	tcase_add_test(tests, test_calibrate_refused);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -51,19 +51,19 @@ static int read_object(struct lf_dataset *dataset, const json_t *root,
 		       const struct lf_label_set *labels, const char *where, struct lf_error *error)
 {
 	const char *text = NULL, *label = NULL;
-	uint32_t index;
+	uint32_t index = 0;
 	int ret;
 
 	if (!json_is_object(root))
 		return lf_error_set(error, -EINVAL, "%s: must be a JSON object", where);
 	ret = lf_json_string(root, "text", &text, where, error);
-	if (!ret)
+	if (!ret && labels)
 		ret = lf_json_string(root, "label", &label, where, error);
 	if (ret)
 		return ret;
 	if (is_blank(text))
 		return lf_error_set(error, -EINVAL, "%s: field \"text\" is blank", where);
-	if (lf_label_set_find(labels, label, &index) < 0)
+	if (labels && lf_label_set_find(labels, label, &index) < 0)
 		return lf_error_set(error, -EINVAL,
 				    "%s: field \"label\": \"%.64s\" is no label of the task", where,
 				    lf_text_is_printable(label) ? label : "?");
@@ -71,6 +71,25 @@ static int read_object(struct lf_dataset *dataset, const json_t *root,
 	if (ret)
 		return lf_error_set(error, ret, "%s: no memory for its text", where);
 	return 0;
+}
+
+/* A line that is a text. */
+static int read_plain(struct lf_dataset *dataset, const unsigned char *line, size_t size_bytes,
+		      const char *where, struct lf_error *error)
+{
+	char *text = strndup((const char *)line, size_bytes);
+	int ret;
+
+	if (!text)
+		return lf_error_set(error, -ENOMEM, "%s: no memory for its text", where);
+	if (is_blank(text))
+		ret = lf_error_set(error, -EINVAL, "%s: line is blank", where);
+	else
+		ret = append(dataset, text, 0);
+	free(text);
+	if (ret == -ENOMEM)
+		lf_error_set(error, ret, "%s: no memory for its text", where);
+	return ret;
 }
 
 static int read_line(struct lf_dataset *dataset, const unsigned char *line, size_t size_bytes,
@@ -86,6 +105,8 @@ static int read_line(struct lf_dataset *dataset, const unsigned char *line, size
 		return lf_error_set(error, -EILSEQ, "%s: line is binary, not UTF-8 text", where);
 	if (size_bytes == 0)
 		return lf_error_set(error, -EINVAL, "%s: line is empty", where);
+	if (!labels && *line != '{')
+		return read_plain(dataset, line, size_bytes, where, error);
 	ret = lf_json_parse(&root, line, size_bytes, where, error);
 	if (ret)
 		return ret;

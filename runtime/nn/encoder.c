@@ -104,6 +104,27 @@ const struct lf_bert_config *lf_encoder_config(const struct lf_encoder *encoder)
 	return &encoder->config;
 }
 
+uint32_t lf_encoder_layers(const struct lf_encoder *encoder)
+{
+	return lf_bert_linears(&encoder->config);
+}
+
+void lf_encoder_layer_name(uint32_t layer, char name[LF_ENCODER_LAYER_BYTES])
+{
+	char path[LF_LINEAR_PATH_BYTES];
+
+	/* The path in the file without its first word. */
+	lf_linear_path(layer, path);
+	snprintf(name, LF_ENCODER_LAYER_BYTES, "%s", path + strlen("encoder."));
+}
+
+void lf_encoder_tap(struct lf_encoder *encoder,
+		    void (*tap)(void *argument, const struct lf_activity *activity), void *argument)
+{
+	encoder->tap = tap;
+	encoder->tap_argument = argument;
+}
+
 uint32_t encoder_lane_tokens(const struct lf_encoder *encoder)
 {
 	uint64_t tokens =

@@ -40,6 +40,8 @@ struct lf_encoder {
 	struct lf_buffer *constants; /* scales and biases of all of them */
 
 	struct lf_hook hook;
+	void (*tap)(void *argument, const struct lf_activity *activity);
+	void *tap_argument;
 	bool training;
 	uint32_t lowest_group; /* group (see encoder_group()) where the backward pass ends */
 	struct lf_lane lanes[LF_ENCODER_LANES];

@@ -136,6 +136,25 @@ static int submit_group(struct lf_encoder *encoder, struct lf_lane *lane, uint32
 	return lf_lane_submit(lane, error);
 }
 
+/* Shows a finished layer to the tap. */
+static void show_layer(const struct lf_encoder *encoder, const struct lf_hook_call *call)
+{
+	const struct lf_view *bias = &call->linear->bias;
+	struct lf_activity activity = {
+		.layer = call->index,
+		.tokens = call->tokens,
+		.inputs = call->linear->inputs,
+		.outputs = call->linear->outputs,
+		.x = call->x_data,
+		.y = call->y_data,
+	};
+
+	if (bias->space != LF_VIEW_NONE)
+		activity.bias =
+			(const float *)((char *)lf_buffer_data(bias->buffer) + bias->offset);
+	encoder->tap(encoder->tap_argument, &activity);
+}
+
 /* Waits for the job of a group and lets the hook finish its layers. */
 static int finish_group(struct lf_encoder *encoder, struct lf_lane *lane, uint32_t block,
 			enum lf_group group, struct lf_error *error)
@@ -147,12 +166,15 @@ static int finish_group(struct lf_encoder *encoder, struct lf_lane *lane, uint32
 				       encoder_group_name(group));
 	for (uint32_t kind = 0; kind < LF_BLOCK_LINEARS; kind++) {
 		uint32_t index = block * LF_BLOCK_LINEARS + kind;
+		struct lf_hook_call call;
 
-		if (encoder_group(kind) == group && encoder_adapts(encoder, index)) {
-			struct lf_hook_call call = encoder_call(encoder, lane, index);
-
+		if (encoder_group(kind) != group)
+			continue;
+		call = encoder_call(encoder, lane, index);
+		if (encoder_adapts(encoder, index))
 			encoder->hook.ops->forward_done(encoder->hook.state, &call);
-		}
+		if (encoder->tap)
+			show_layer(encoder, &call);
 	}
 	return 0;
 }

@@ -32,7 +32,8 @@ struct lf_dataset;
  * @dataset: receives the examples in the order of the file, freed with lf_dataset_free();
  *	untouched on failure
  * @path: file name
- * @labels: the labels that may occur; not kept
+ * @labels: the labels that may occur; not kept. NULL when only the texts are wanted: then a line that does not begin with {
+ *	is a text itself, and all labels are 0
  * @error: names file, line and field; may be NULL
  *
  * Further fields of a line are ignored. Refused whole are: an empty file, blank lines, lines above

@@ -123,6 +123,47 @@ struct lf_batch {
 int lf_encoder_forward(struct lf_encoder *encoder, const struct lf_batch *batch, float *embeddings,
 		       struct lf_error *error);
 
+/** lf_encoder_layers() - number of linear layers, those of a block in the order of the pass */
+uint32_t lf_encoder_layers(const struct lf_encoder *encoder);
+
+/** LF_ENCODER_LAYER_BYTES - room for the name of a layer */
+#define LF_ENCODER_LAYER_BYTES 64
+
+/** lf_encoder_layer_name() - name of a linear layer, e.g. "layer.0.attention.self.query" */
+void lf_encoder_layer_name(uint32_t layer, char name[LF_ENCODER_LAYER_BYTES]);
+
+/**
+ * struct lf_activity - what a linear layer was given and gave for some tokens of a batch
+ * @layer: 0 .. lf_encoder_layers() - 1
+ * @tokens: how many
+ * @inputs: width of the input
+ * @outputs: width of the output
+ * @x: [@tokens][@inputs]
+ * @y: [@tokens][@outputs], bias and the part of an attached method included; what a tap writes here is what the pass goes on
+ *	with
+ * @bias: [@outputs], NULL where there is none
+ */
+struct lf_activity {
+	uint32_t layer;
+	uint32_t tokens;
+	uint32_t inputs;
+	uint32_t outputs;
+	const float *x;
+	float *y;
+	const float *bias;
+};
+
+/**
+ * lf_encoder_tap() - see every linear layer at work
+ * @encoder: the encoder, no pass going on
+ * @tap: called for each layer in a forward pass, from the thread of that; NULL for none. A batch is cut in two at most, and the
+ *	same batch is always cut alike and seen in the same order
+ * @argument: for @tap
+ */
+void lf_encoder_tap(struct lf_encoder *encoder,
+		    void (*tap)(void *argument, const struct lf_activity *activity),
+		    void *argument);
+
 /**
  * lf_encoder_backward() - gradients of the hook's parameters, from those of the last forward pass's embeddings
  * @encoder: with a hook attached for training

@@ -364,8 +364,13 @@ static uint16_t check_management(struct check *check)
 		if (command->matrix || command->count == 0 || command->count > params->matrices ||
 		    !unused_are_zero(command, OUTPUT))
 			return LF_STATUS_INVALID;
-		array = (struct array){ command->count, sizeof(struct lf_matrix_info), 8,
-					.written = true, .required = true };
+		/* As much of each entry as the caller knows of. */
+		array = (struct array){ command->count, command->output.stride, 8, .written = true,
+					.required = true };
+		if (array.row_bytes < LF_MATRIX_INFO_BYTES_V1)
+			array.row_bytes = LF_MATRIX_INFO_BYTES_V1;
+		if (array.row_bytes > sizeof(struct lf_matrix_info))
+			array.row_bytes = sizeof(struct lf_matrix_info);
 		return check_operand(check, &command->output, &array, &step->output);
 	case LF_OP_ACCOUNT:
 		if (command->matrix || command->count || command->flags & ~LF_ACCOUNT_SET_QUOTA)

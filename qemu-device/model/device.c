@@ -73,10 +73,19 @@ static int attach_counters(struct xbar *xbar, char *message)
 	return 0;
 }
 
+/* Modelled time ends after 292 years. */
+static void pass_time(struct image_counters *counters, uint64_t nanoseconds)
+{
+	uint64_t left = INT64_MAX - counters->time_ns;
+
+	counters->time_ns += nanoseconds < left ? nanoseconds : left;
+}
+
 /* A job has ended: its counters are added to the totals. */
 void xbar_device_settle(struct xbar *xbar, const struct tally *tally)
 {
 	struct image_counters *totals = &xbar->counters;
+	uint64_t before_ns = totals->time_ns;
 
 	for (int i = 0; i < LF_ENERGY_COMPONENTS; i++) {
 		unsigned __int128 energy = tally->energy_aj[i] + totals->energy_sub_aj[i];
@@ -85,7 +94,7 @@ void xbar_device_settle(struct xbar *xbar, const struct tally *tally)
 		totals->energy_sub_aj[i] = (uint64_t)(energy % AJ_PER_PJ);
 	}
 	totals->busy_ns += tally->busy_ns;
-	totals->time_ns += tally->busy_ns;
+	pass_time(totals, tally->busy_ns);
 	totals->jobs++;
 	totals->mvm_count += tally->mvm_count;
 	totals->mac_count += tally->mac_count;
@@ -96,6 +105,7 @@ void xbar_device_settle(struct xbar *xbar, const struct tally *tally)
 	totals->verify_retries += tally->verify_retries;
 	totals->host_bytes += tally->host_bytes;
 	xbar_device_store_counters(xbar, tally->cells_written || tally->cells_erased);
+	xbar_refresh_time_passed(xbar, before_ns);
 }
 
 static int attach(struct xbar *xbar, char *message)
@@ -145,15 +155,7 @@ int xbar_create(const struct xbar_params *params, void *memory, uint64_t bytes,
 
 	if (error)
 		return error;
-	if (bytes < xbar_nonvolatile_bytes(params)) {
-		if (message)
-			snprintf(message, XBAR_MESSAGE_BYTES,
-				 "the memory has %llu bytes, the device needs %llu",
-				 (unsigned long long)bytes,
-				 (unsigned long long)xbar_nonvolatile_bytes(params));
-		return -ENOSPC;
-	}
-	error = xbar_image_check_header(params, memory, &fresh, message);
+	error = xbar_image_check_header(params, memory, bytes, &fresh, message);
 	if (error)
 		return error;
 
@@ -252,6 +254,9 @@ void xbar_telemetry(const struct xbar *xbar, struct lf_telemetry_block *telemetr
 		.tiles_used = xbar->tiles_used,
 		.tiles_dirty = xbar->tiles_dirty,
 		.tiles_bad = xbar->tiles_bad,
+		.cells_failed = totals->cells_failed,
+		.cells_stuck = xbar_directory_stuck_cells(xbar),
+		.refresh_due = xbar_refresh_count(xbar),
 	};
 	for (int i = 0; i < LF_ENERGY_COMPONENTS; i++) {
 		telemetry->energy_pj[i] = totals->energy_pj[i];
@@ -263,6 +268,10 @@ void xbar_telemetry(const struct xbar *xbar, struct lf_telemetry_block *telemetr
 
 void xbar_advance_time(struct xbar *xbar, uint64_t nanoseconds)
 {
-	xbar->counters.time_ns += nanoseconds;
-	xbar_device_store_counters(xbar, false);
+	uint64_t before_ns = xbar->counters.time_ns;
+
+	pass_time(&xbar->counters, nanoseconds);
+	/* Matrices must not get younger by a cut. */
+	xbar_device_store_counters(xbar, true);
+	xbar_refresh_time_passed(xbar, before_ns);
 }

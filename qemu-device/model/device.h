@@ -9,8 +9,7 @@
 #include "image.h"
 #include "kernels.h"
 #include "nv.h"
-
-struct plane;
+#include "routes.h"
 
 /**
  * struct matrix - one entry of the directory, with what is derived from it
@@ -20,7 +19,7 @@ struct plane;
  * @programmed: torn only: bit r is set when row r has been written
  * @rows_programmed: number of bits set
  * @generation: changes with the cells and the step of the converters
- * @planes: weights arranged for computing, forward and transpose; NULL until used
+ * @routes: how products are computed, forward and transpose
  */
 struct matrix {
 	uint32_t index;
@@ -32,7 +31,7 @@ struct matrix {
 	uint8_t *programmed;
 	uint32_t rows_programmed;
 	uint64_t generation;
-	struct plane *planes[2];
+	struct route routes[2];
 };
 
 struct account {
@@ -65,17 +64,19 @@ struct xbar {
 	uint32_t *identifiers; /* of the matrices, for the search */
 	uint64_t directory_generation;
 
-	uint32_t *tile_wear; /* writes and erasures of the most worn row of each tile */
+	uint32_t *tile_wear; /* writes and erasures of the most worn row group of each tile */
 	uint64_t wear_histogram[16];
 	uint32_t wear_max;
 	uint32_t tiles_used;
 	uint32_t tiles_dirty;
 	uint32_t tiles_bad;
 
+	uint64_t next_due_ns; /* no matrix becomes due for a refresh before */
+
 	struct account *accounts;
 	struct image_counters counters;
 	int32_t temperature_mc; /* of the die */
-	uint32_t events; /* LF_EVENT_* that the embedder has not taken */
+	uint32_t events;	/* LF_EVENT_* that the embedder has not taken */
 	struct workspace workspace;
 };
 
@@ -97,7 +98,15 @@ uint32_t xbar_tiles_ordinal(const struct xbar *xbar, uint32_t tile);
 void xbar_tiles_assign(struct xbar *xbar, uint32_t tile, uint32_t owner, uint32_t ordinal);
 void xbar_tiles_release(struct xbar *xbar, uint32_t tile);
 void xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally);
-void xbar_tiles_wear_rows(struct xbar *xbar, uint32_t tile, uint32_t first, uint32_t count);
+uint32_t xbar_tiles_wear(const struct xbar *xbar, uint32_t tile, uint32_t row);
+void xbar_tiles_wear_matrix(struct xbar *xbar, const struct matrix *matrix, uint32_t first,
+			    uint32_t count);
+
+/* refresh.c */
+uint64_t xbar_refresh_due_ns(const struct xbar *xbar, const struct matrix *matrix);
+uint32_t xbar_refresh_count(const struct xbar *xbar);
+void xbar_refresh_watch(struct xbar *xbar, const struct matrix *matrix);
+void xbar_refresh_time_passed(struct xbar *xbar, uint64_t before_ns);
 
 /* placement.c */
 int xbar_placement_choose(struct xbar *xbar, uint32_t count, uint32_t *tiles);
@@ -115,6 +124,7 @@ void xbar_directory_delete(struct xbar *xbar, struct matrix *matrix);
 void xbar_directory_info(const struct xbar *xbar, const struct matrix *matrix,
 			 struct lf_matrix_info *info);
 uint32_t xbar_matrix_adc_step(const struct xbar *xbar, const struct matrix *matrix);
+uint64_t xbar_directory_stuck_cells(const struct xbar *xbar);
 uint64_t xbar_matrix_cells(const struct xbar *xbar, const struct matrix *matrix);
 
 /* ledger.c */
@@ -134,5 +144,16 @@ void xbar_cells_write_row(struct xbar *xbar, const struct matrix *matrix, uint32
 			  const void *weights);
 void xbar_cells_read_row(const struct xbar *xbar, const struct matrix *matrix, uint32_t row,
 			 void *weights);
+
+/* The cells of one tile of the matrix, in the order of image.h. */
+const uint8_t *xbar_cells_tile(const struct xbar *xbar, const struct matrix *matrix,
+			       uint32_t tile_row, uint32_t tile_col);
+
+/*
+ * The weights that one conversion sums: those of group @group of the inputs for @output, most KERNEL_INPUTS. Returns their number,
+ * a multiple of four; what lies beyond the edge of the matrix holds nothing.
+ */
+uint32_t xbar_cells_gather(const struct xbar *xbar, const struct matrix *matrix, bool transpose,
+			   uint32_t group, uint32_t output, int8_t *weights);
 
 #endif

@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "device.h"
-#include "planes.h"
 
 static uint64_t entry_offset(const struct xbar *xbar, uint32_t index)
 {
@@ -54,8 +53,6 @@ static bool set_grid(const struct xbar *xbar, struct matrix *matrix)
 
 static void forget(struct xbar *xbar, struct matrix *matrix)
 {
-	xbar_plane_free(matrix->planes[0]);
-	xbar_plane_free(matrix->planes[1]);
 	free(matrix->tiles);
 	free(matrix->programmed);
 	xbar->identifiers[matrix->index] = 0;
@@ -172,10 +169,20 @@ void xbar_directory_recover(struct xbar *xbar)
 			xbar_tiles_release(xbar, tile);
 	}
 	xbar_nv_persist(&xbar->nv);
+	xbar->next_due_ns = UINT64_MAX;
+	for (uint32_t i = 0; i < xbar->params.matrices; i++) {
+		const struct matrix *matrix = &xbar->matrices[i];
+
+		if (!matrix->state)
+			continue;
+		xbar_ledger_hold_tiles(xbar, matrix->entry.account, tile_count(matrix));
+		/* A cut may have lost time; nothing is younger than new. */
+		if (matrix->entry.programmed_ns > xbar->counters.time_ns)
+			xbar->counters.time_ns = matrix->entry.programmed_ns;
+	}
 	for (uint32_t i = 0; i < xbar->params.matrices; i++)
-		if (xbar->matrices[i].state)
-			xbar_ledger_hold_tiles(xbar, xbar->matrices[i].entry.account,
-					       tile_count(&xbar->matrices[i]));
+		if (xbar_refresh_due_ns(xbar, &xbar->matrices[i]) > xbar->counters.time_ns)
+			xbar_refresh_watch(xbar, &xbar->matrices[i]);
 }
 
 void xbar_directory_free(struct xbar *xbar)
@@ -192,6 +199,17 @@ struct matrix *xbar_directory_find(struct xbar *xbar, uint32_t identifier)
 		if (xbar->identifiers[i] == identifier)
 			return &xbar->matrices[i];
 	return NULL;
+}
+
+/* Known to be stuck in the tiles of matrices, by the last test of each. */
+uint64_t xbar_directory_stuck_cells(const struct xbar *xbar)
+{
+	uint64_t cells = 0;
+
+	for (uint32_t i = 0; i < xbar->params.matrices; i++)
+		if (xbar->matrices[i].state)
+			cells += xbar->matrices[i].entry.stuck_cells;
+	return cells;
 }
 
 uint32_t xbar_torn(const struct xbar *xbar)
@@ -248,6 +266,7 @@ uint16_t xbar_directory_create(struct xbar *xbar, uint32_t rows, uint32_t cols,
 		.cols = cols,
 		.account = account_number,
 		.format = xbar->params.format,
+		.programmed_ns = xbar->counters.time_ns,
 	};
 	matrix->programmed = calloc((rows + 7) / 8, 1);
 	error = set_grid(xbar, matrix) && matrix->programmed ? 0 : -ENOMEM;
@@ -300,6 +319,8 @@ void xbar_directory_delete(struct xbar *xbar, struct matrix *matrix)
 void xbar_directory_info(const struct xbar *xbar, const struct matrix *matrix,
 			 struct lf_matrix_info *info)
 {
+	const struct image_matrix *entry = &matrix->entry;
+	bool torn = matrix->state == LF_MATRIX_TORN;
 	uint32_t wear = 0;
 
 	for (uint32_t i = 0; i < tile_count(matrix); i++)
@@ -307,17 +328,24 @@ void xbar_directory_info(const struct xbar *xbar, const struct matrix *matrix,
 			wear = xbar->tile_wear[matrix->tiles[i]];
 	*info = (struct lf_matrix_info){
 		.index = matrix->index,
-		.matrix = matrix->entry.matrix,
+		.matrix = entry->matrix,
 		.state = matrix->state,
-		.format = (uint8_t)matrix->entry.format,
-		.rows = matrix->entry.rows,
-		.cols = matrix->entry.cols,
+		.format = (uint8_t)entry->format,
+		.rows = entry->rows,
+		.cols = entry->cols,
 		.tile_rows = matrix->tile_rows,
 		.tile_cols = matrix->tile_cols,
-		.account = matrix->entry.account,
+		.account = entry->account,
 		.adc_step = xbar_matrix_adc_step(xbar, matrix),
 		.wear_max = wear,
 		.cells = xbar_matrix_cells(xbar, matrix),
-		.publication = matrix->entry.publication,
+		.publication = entry->publication,
+		.programmed_ns = torn ? 0 : entry->programmed_ns,
+		.due_ns = xbar_refresh_due_ns(xbar, matrix),
+		.failed_cells = entry->failed_cells,
+		.stuck_cells = entry->stuck_cells,
+		.stuck_before = entry->stuck_before,
+		.spares = entry->spares,
+		.refreshes = entry->refreshes,
 	};
 }

@@ -4,6 +4,7 @@
  * the records is checked where they are used: directory.c, ledger.c, tiles.c.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static uint64_t page_up(uint64_t offset)
 
 void xbar_image_layout(const struct xbar_params *params, struct xbar_image_layout *layout)
 {
-	uint64_t tiles = params->tiles;
+	uint64_t tiles = params->tiles, widest;
 
 	layout->tile_bytes = (uint64_t)params->tile_rows * xbar_params_weights(params) *
 			     xbar_params_weight_bytes(params);
@@ -27,9 +28,14 @@ void xbar_image_layout(const struct xbar_params *params, struct xbar_image_layou
 		page_up(layout->directory + (uint64_t)params->matrices * IMAGE_MATRIX_STRIDE);
 	layout->tiles = page_up(layout->ledger + (uint64_t)params->accounts * IMAGE_ACCOUNT_STRIDE);
 	layout->spares = page_up(layout->tiles + tiles * sizeof(uint64_t));
-	layout->wear =
-		page_up(layout->spares + tiles * params->spare_weights * sizeof(uint16_t));
-	layout->cells = page_up(layout->wear + tiles * params->tile_rows * sizeof(uint32_t));
+	layout->wear = page_up(layout->spares + tiles * params->spare_weights * sizeof(uint16_t));
+	layout->wear_groups = (params->tile_rows + params->wear_rows - 1) / params->wear_rows;
+	layout->journal = page_up(layout->wear + tiles * layout->wear_groups * sizeof(uint32_t));
+	widest = tiles * xbar_params_weights(params);
+	if (widest > XBAR_DIMENSION_MAX)
+		widest = XBAR_DIMENSION_MAX;
+	layout->slot_bytes = widest * xbar_params_weight_bytes(params);
+	layout->cells = page_up(layout->journal + IMAGE_JOURNAL_STRIDE + 2 * layout->slot_bytes);
 	layout->bytes = page_up(layout->cells + tiles * layout->tile_bytes);
 }
 
@@ -95,50 +101,94 @@ static bool is_new(const struct xbar_params *params, const uint8_t *memory)
 	return true;
 }
 
-static int refuse(char *message, int error, const char *text)
+__attribute__((format(printf, 3, 4))) static int refuse(char *message, int error,
+							const char *format, ...)
 {
-	if (message)
-		snprintf(message, XBAR_MESSAGE_BYTES, "%s", text);
+	if (message) {
+		va_list arguments;
+
+		va_start(arguments, format);
+		vsnprintf(message, XBAR_MESSAGE_BYTES, format, arguments);
+		va_end(arguments);
+	}
 	return error;
 }
 
-int xbar_image_check_header(const struct xbar_params *params, const uint8_t *memory, bool *fresh,
-			    char message[XBAR_MESSAGE_BYTES])
+/* The first field in which the memory is of another device than @ours; the header is known to be whole. */
+static int check_fields(const struct xbar_image_header *found, const struct xbar_image_header *ours,
+			char *message)
+{
+	const struct {
+		const char *name;
+		uint64_t found;
+		uint64_t ours;
+	} fields[] = {
+		{ "format", found->format, ours->format },
+		{ "tiles", found->tiles, ours->tiles },
+		{ "tile_rows", found->tile_rows, ours->tile_rows },
+		{ "tile_cols", found->tile_cols, ours->tile_cols },
+		{ "cell_bits", found->cell_bits, ours->cell_bits },
+		{ "pair", found->pair, ours->pair },
+		{ "spare_weights", found->spare_weights, ours->spare_weights },
+		{ "wear_rows", found->wear_rows, ours->wear_rows },
+		{ "matrices", found->matrices, ours->matrices },
+		{ "accounts", found->accounts, ours->accounts },
+		{ "seed", found->seed, ours->seed },
+		{ "weights of a tile", found->tile_weights, ours->tile_weights },
+		{ "bytes", found->bytes, ours->bytes },
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (fields[i].found != fields[i].ours)
+			return refuse(
+				message, -EPROTO,
+				"%s: %llu here, but the memory was made with %llu, which lasts; give "
+				"that, or another memory",
+				fields[i].name, (unsigned long long)fields[i].ours,
+				(unsigned long long)fields[i].found);
+	if (memcmp(found, ours, sizeof(*ours)))
+		return refuse(message, -EPROTO,
+			      "the memory's header has fields that this model does not know");
+	return 0;
+}
+
+int xbar_image_check_header(const struct xbar_params *params, const uint8_t *memory, uint64_t bytes,
+			    bool *fresh, char message[XBAR_MESSAGE_BYTES])
 {
 	struct xbar_image_header found, ours;
+	uint64_t needed = xbar_nonvolatile_bytes(params);
 
 	*fresh = false;
+	if (bytes < sizeof(found))
+		return refuse(message, -ENOSPC, "the memory has %llu bytes, the device needs %llu",
+			      (unsigned long long)bytes, (unsigned long long)needed);
 	memcpy(&found, memory, sizeof(found));
+	if (found.magic != 0 && found.magic != IMAGE_MAGIC)
+		return refuse(message, -EILSEQ,
+			      "the memory is not a device's; it is left as it is");
+	if (found.magic == IMAGE_MAGIC && found.version != IMAGE_VERSION)
+		return refuse(
+			message, -EPROTO,
+			"the memory has format version %u, this model knows %u: use the model "
+			"that made it, or give an empty memory and deploy anew; it is left as it is",
+			found.version, IMAGE_VERSION);
+	if (found.magic == IMAGE_MAGIC && found.checksum != header_checksum(&found))
+		return refuse(message, -EILSEQ,
+			      "the memory's header is damaged; it is left as it is");
+	if (found.magic == IMAGE_MAGIC) {
+		xbar_image_header(params, &ours);
+		if (check_fields(&found, &ours, message))
+			return -EPROTO;
+	}
+	if (bytes < needed)
+		return refuse(message, -ENOSPC, "the memory has %llu bytes, the device needs %llu",
+			      (unsigned long long)bytes, (unsigned long long)needed);
 	if (found.magic == 0) {
 		if (!is_new(params, memory))
 			return refuse(
 				message, -EILSEQ,
 				"the memory is neither a device's nor empty; it is left as it is");
 		*fresh = true;
-		return 0;
-	}
-	if (found.magic != IMAGE_MAGIC)
-		return refuse(message, -EILSEQ,
-			      "the memory is not a device's; it is left as it is");
-	if (found.version != IMAGE_VERSION) {
-		if (message)
-			snprintf(message, XBAR_MESSAGE_BYTES,
-				 "the memory has format version %u, this model knows %u",
-				 found.version, IMAGE_VERSION);
-		return -EPROTO;
-	}
-	if (found.checksum != header_checksum(&found))
-		return refuse(message, -EILSEQ, "the memory's header is damaged");
-	xbar_image_header(params, &ours);
-	if (memcmp(&found, &ours, sizeof(ours))) {
-		if (message)
-			snprintf(
-				message, XBAR_MESSAGE_BYTES,
-				"the memory was made for another geometry: format %u, tiles %u, "
-				"tile_rows %u, tile_cols %u, cell_bits %u, matrices %u, accounts %u",
-				found.format, found.tiles, found.tile_rows, found.tile_cols,
-				found.cell_bits, found.matrices, found.accounts);
-		return -EPROTO;
 	}
 	return 0;
 }

@@ -7,10 +7,13 @@
  *              barriers, by jobs that write cells; the second by every job, without, and does not count when damaged
  *   directory  records of struct image_matrix, the state is LF_MATRIX_*
  *   ledger     records of struct image_account
- *   tiles      one word a tile: who owns it, and the tile's ordinal in its matrix
+ *   tiles      one word a tile: who owns it in the low half; in the high half the tile's ordinal in its matrix, and
+ *              without a matrix how many stuck cells it had when it was erased last
  *   spares     spare_weights numbers of 16 bits a tile: which column of weights a spare one stands in for, plus one;
  *              0 for none. Means nothing for a tile without an owner
  *   wear       a counter of 32 bits for each wear_rows rows of a tile
+ *   journal    one record of struct image_journal: the LF_OP_REFRESH in progress; then two slots of weights, which its
+ *              rows go through
  *   cells      tile_rows x tile_weights weights a tile. int8: [tile_rows / 4][tile_weights][4], the order in which
  *              the exact product reads them; fp32 on the float device: [tile_rows][tile_weights]. The levels of the cells of
  *              a differential pair follow: slice k of a weight w is bits [k cell_bits, (k + 1) cell_bits) of |w|, on the
@@ -85,6 +88,7 @@ struct image_counters {
  * @programmed_ns: modelled time of its COMMIT or last REFRESH: the age of its cells counts from here
  * @refreshes: times it was refreshed; with the identifier and the place, the key of what its writes drew
  * @failed_cells: see struct lf_matrix_info, as the following
+ * @spares_checksum: CRC-32 of what the spares section says of its tiles, in their order
  */
 struct image_matrix {
 	uint32_t matrix;
@@ -100,7 +104,7 @@ struct image_matrix {
 	uint32_t stuck_cells;
 	uint32_t stuck_before;
 	uint32_t spares;
-	uint32_t reserved;
+	uint32_t spares_checksum;
 };
 
 /**
@@ -116,14 +120,36 @@ struct image_account {
 	uint64_t reserved_cells;
 };
 
+/**
+ * struct image_journal - how far a refresh has come; the record's state is 0 when there is none
+ * @matrix: identifier of the matrix
+ * @refreshes: of its entry before: a larger number there says that the refresh is complete
+ * @first: rows before this one have been written
+ * @rows: rows from @first on that may have been written, and are in the slot
+ * @slot: of their weights, [@rows][cols]
+ * @checksum: CRC-32 of those
+ * @start_ns: modelled time at which it began and its cells are read
+ */
+struct image_journal {
+	uint32_t matrix;
+	uint32_t refreshes;
+	uint32_t first;
+	uint32_t rows;
+	uint32_t slot;
+	uint32_t checksum;
+	uint64_t start_ns;
+};
+
 #define IMAGE_COUNTERS_STRIDE 2048
 #define IMAGE_MATRIX_STRIDE   512
 #define IMAGE_ACCOUNT_STRIDE  128
+#define IMAGE_JOURNAL_STRIDE  128 /* from the record to the first slot */
 
 LF_ASSERT_SIZE(struct xbar_image_header, 112);
 LF_ASSERT_SIZE(struct image_counters, 26 * 8);
 LF_ASSERT_SIZE(struct image_matrix, 136);
 LF_ASSERT_SIZE(struct image_account, 32);
+LF_ASSERT_SIZE(struct image_journal, 32);
 
 /* Offsets of the sections and the size of the whole, bytes. */
 struct xbar_image_layout {
@@ -133,9 +159,12 @@ struct xbar_image_layout {
 	uint64_t tiles;
 	uint64_t spares;
 	uint64_t wear;
+	uint64_t journal;
 	uint64_t cells;
 	uint64_t bytes;
-	uint64_t tile_bytes; /* cells of one tile */
+	uint64_t tile_bytes;  /* cells of one tile */
+	uint64_t slot_bytes;  /* of the journal: the widest row that a matrix here can have */
+	uint32_t wear_groups; /* row groups of a tile */
 };
 
 void xbar_image_layout(const struct xbar_params *params, struct xbar_image_layout *layout);
@@ -145,11 +174,12 @@ void xbar_image_header(const struct xbar_params *params, struct xbar_image_heade
 
 /**
  * xbar_image_check_header() - whether @memory is ours, new, or something else
+ * @bytes: length of @memory
  * @fresh: receives true when the memory is new and to be formatted
  *
- * Return: 0, -EILSEQ (damaged or foreign), -EPROTO (version or geometry).
+ * Return: 0, -EILSEQ (damaged or foreign), -EPROTO (version or geometry), -ENOSPC (too small).
  */
-int xbar_image_check_header(const struct xbar_params *params, const uint8_t *memory, bool *fresh,
-			    char message[XBAR_MESSAGE_BYTES]);
+int xbar_image_check_header(const struct xbar_params *params, const uint8_t *memory, uint64_t bytes,
+			    bool *fresh, char message[XBAR_MESSAGE_BYTES]);
 
 #endif

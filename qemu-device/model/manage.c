@@ -27,6 +27,15 @@ static uint16_t check_publication(const struct lf_publication *publication)
 	return LF_STATUS_OK;
 }
 
+/* Its cells are on the medium since PROGRAM; their age counts from here. */
+static void commit(struct xbar *xbar, struct matrix *matrix)
+{
+	matrix->entry.programmed_ns = xbar->counters.time_ns;
+	matrix->generation++;
+	xbar_directory_update(xbar, matrix, LF_MATRIX_COMMITTED);
+	xbar_refresh_watch(xbar, matrix);
+}
+
 static uint16_t publish(struct xbar_job *job, const struct step *step)
 {
 	struct lf_publication publication;
@@ -50,17 +59,18 @@ static uint64_t list(struct xbar_job *job, const struct step *step)
 	struct xbar *xbar = job->xbar;
 	struct span output = span_of(job, &step->output);
 	uint32_t written = 0, count = step->command->count;
+	size_t bytes = step->output.bytes / count;
 	struct lf_matrix_info info;
 
 	for (uint32_t i = step->command->first; written < count && i < xbar->params.matrices; i++) {
 		if (!xbar->matrices[i].state)
 			continue;
 		xbar_directory_info(xbar, &xbar->matrices[i], &info);
-		memcpy(output.memory + written * output.stride, &info, sizeof(info));
+		memcpy(output.memory + written * output.stride, &info, bytes);
 		written++;
 	}
 	for (uint32_t i = written; i < count; i++)
-		memset(output.memory + i * output.stride, 0, sizeof(info));
+		memset(output.memory + i * output.stride, 0, bytes);
 	return written;
 }
 
@@ -112,7 +122,7 @@ uint16_t xbar_execute_management(struct xbar_job *job, const struct step *step, 
 			*result = created->entry.matrix;
 		break;
 	case LF_OP_COMMIT:
-		xbar_directory_update(job->xbar, step->matrix, LF_MATRIX_COMMITTED);
+		commit(job->xbar, step->matrix);
 		break;
 	case LF_OP_PUBLISH:
 		status = publish(job, step);

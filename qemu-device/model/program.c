@@ -45,24 +45,6 @@ uint16_t xbar_check_program_data(const struct xbar_job *job, uint32_t *failed_co
 	return LF_STATUS_OK;
 }
 
-/* Wear of rows @first .. + @count - 1 of the matrix, before the pulses that cause it. */
-static void wear(struct xbar *xbar, const struct matrix *matrix, uint32_t first, uint32_t count)
-{
-	uint32_t tile_rows = xbar->params.tile_rows;
-
-	while (count) {
-		uint32_t inside = first % tile_rows;
-		uint32_t rows = tile_rows - inside < count ? tile_rows - inside : count;
-		const uint32_t *tiles = matrix->tiles + first / tile_rows * matrix->tile_cols;
-
-		for (uint32_t j = 0; j < matrix->tile_cols; j++)
-			xbar_tiles_wear_rows(xbar, tiles[j], inside, rows);
-		first += rows;
-		count -= rows;
-	}
-	xbar_nv_persist(&xbar->nv);
-}
-
 uint16_t xbar_execute_program(struct xbar_job *job, const struct step *step, struct tally *tally,
 			      uint32_t *rows_done)
 {
@@ -77,7 +59,7 @@ uint16_t xbar_execute_program(struct xbar_job *job, const struct step *step, str
 	if (!account)
 		return LF_STATUS_NO_SPACE;
 	xbar_ledger_reserve(xbar, account, cells);
-	wear(xbar, matrix, first, count);
+	xbar_tiles_wear_matrix(xbar, matrix, first, count);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t row = first + i;
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tile table and wear: who owns which tile, how often each row of cells was written or erased, erasing. Which tiles a
+ * The tile table and wear: who owns which tile, how often its cells were written or erased, erasing. Which tiles a
  * matrix gets is decided in placement.c.
+ *
+ * Wear is counted for groups of params.wear_rows rows, and a group counts what its most worn row has seen: one for all
+ * writes of rows of one matrix, which writes each row once; one for an erasure; one for a refresh. Of a single row it is an upper
+ * bound.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,10 +20,26 @@ static uint64_t tile_word(const struct xbar *xbar, uint32_t tile)
 	return words[tile];
 }
 
-static uint64_t wear_offset(const struct xbar *xbar, uint32_t tile, uint32_t row)
+static uint64_t wear_offset(const struct xbar *xbar, uint32_t tile, uint32_t group)
 {
 	return xbar->layout.wear +
-	       ((uint64_t)tile * xbar->params.tile_rows + row) * sizeof(uint32_t);
+	       ((uint64_t)tile * xbar->layout.wear_groups + group) * sizeof(uint32_t);
+}
+
+/**
+ * xbar_tiles_wear() - writes and erasures that a row of cells has seen at most
+ * @tile: physical tile
+ * @row: of the tile
+ *
+ * Return: the count of the row's group.
+ */
+uint32_t xbar_tiles_wear(const struct xbar *xbar, uint32_t tile, uint32_t row)
+{
+	uint64_t offset = wear_offset(xbar, tile, row / xbar->params.wear_rows);
+	uint32_t wear;
+
+	memcpy(&wear, xbar->nv.memory + offset, sizeof(wear));
+	return wear;
 }
 
 uint32_t xbar_tiles_owner(const struct xbar *xbar, uint32_t tile)
@@ -53,8 +73,6 @@ static uint32_t *counter_of(struct xbar *xbar, uint32_t owner)
 
 int xbar_tiles_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES])
 {
-	uint32_t rows = xbar->params.tile_rows;
-
 	for (uint32_t tile = 0; tile < xbar->params.tiles; tile++) {
 		const uint32_t *wear = (const void *)(xbar->nv.memory + wear_offset(xbar, tile, 0));
 		uint32_t owner = xbar_tiles_owner(xbar, tile), *counter = counter_of(xbar, owner);
@@ -67,10 +85,10 @@ int xbar_tiles_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES])
 		}
 		if (counter)
 			++*counter;
-		for (uint32_t row = 0; row < rows; row++) {
-			xbar->wear_histogram[wear_bin(wear[row])]++;
-			if (wear[row] > xbar->tile_wear[tile])
-				xbar->tile_wear[tile] = wear[row];
+		for (uint32_t group = 0; group < xbar->layout.wear_groups; group++) {
+			xbar->wear_histogram[wear_bin(wear[group])]++;
+			if (wear[group] > xbar->tile_wear[tile])
+				xbar->tile_wear[tile] = wear[group];
 		}
 		if (xbar->tile_wear[tile] > xbar->wear_max)
 			xbar->wear_max = xbar->tile_wear[tile];
@@ -107,10 +125,78 @@ void xbar_tiles_release(struct xbar *xbar, uint32_t tile)
 			  0);
 }
 
+/* Counters stop at their largest value: wear never runs backwards. */
+static void wear_group(struct xbar *xbar, uint32_t tile, uint32_t group)
+{
+	uint64_t offset = wear_offset(xbar, tile, group);
+	uint32_t writes;
+
+	memcpy(&writes, xbar->nv.memory + offset, sizeof(writes));
+	if (writes == UINT32_MAX)
+		return;
+	xbar->wear_histogram[wear_bin(writes)]--;
+	writes++;
+	xbar->wear_histogram[wear_bin(writes)]++;
+	xbar_nv_write(&xbar->nv, offset, &writes, sizeof(writes));
+	if (writes == xbar->params.wear_warning)
+		xbar_raise(xbar, LF_EVENT_WEAR);
+	if (writes > xbar->tile_wear[tile])
+		xbar->tile_wear[tile] = writes;
+	if (writes > xbar->wear_max)
+		xbar->wear_max = writes;
+}
+
+/* Whether a row of @matrix in the group of @row was written since the matrix was created. */
+static bool group_is_written(const struct xbar *xbar, const struct matrix *matrix, uint32_t row)
+{
+	uint32_t tile_rows = xbar->params.tile_rows, wear_rows = xbar->params.wear_rows;
+	uint32_t tile_row = row / tile_rows * tile_rows;
+	uint32_t first = tile_row + (row - tile_row) / wear_rows * wear_rows;
+	uint32_t end = first + wear_rows;
+
+	if (end > tile_row + tile_rows)
+		end = tile_row + tile_rows;
+	if (end > matrix->entry.rows)
+		end = matrix->entry.rows;
+	for (row = first; row < end; row++)
+		if (matrix->programmed[row / 8] >> row % 8 & 1)
+			return true;
+	return false;
+}
+
+/**
+ * xbar_tiles_wear_matrix() - count rows of a matrix as about to be written
+ * @matrix: torn: groups of which rows have been written are counted already; else every group is
+ * @first: first row of the matrix
+ * @count: rows
+ *
+ * The counts are on the medium when it returns: call it before the pulses.
+ */
+void xbar_tiles_wear_matrix(struct xbar *xbar, const struct matrix *matrix, uint32_t first,
+			    uint32_t count)
+{
+	uint32_t tile_rows = xbar->params.tile_rows, wear_rows = xbar->params.wear_rows;
+	bool torn = matrix->state == LF_MATRIX_TORN;
+	uint32_t end = first + count;
+
+	while (first < end) {
+		uint32_t inside = first % tile_rows, group = inside / wear_rows;
+		const uint32_t *tiles = matrix->tiles + first / tile_rows * matrix->tile_cols;
+		uint32_t next = (group + 1) * wear_rows;
+
+		if (!torn || !group_is_written(xbar, matrix, first))
+			for (uint32_t j = 0; j < matrix->tile_cols; j++)
+				wear_group(xbar, tiles[j], group);
+		first += (next < tile_rows ? next : tile_rows) - inside;
+	}
+	xbar_nv_persist(&xbar->nv);
+}
+
 /* Wear is counted before the pulse that causes it; the cells reach the medium before the tile is called free. */
 void xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally)
 {
-	xbar_tiles_wear_rows(xbar, tile, 0, xbar->params.tile_rows);
+	for (uint32_t group = 0; group < xbar->layout.wear_groups; group++)
+		wear_group(xbar, tile, group);
 	xbar_nv_persist(&xbar->nv);
 	xbar_nv_zero(&xbar->nv, xbar->layout.cells + tile * xbar->layout.tile_bytes,
 		     xbar->layout.tile_bytes);
@@ -118,25 +204,4 @@ void xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally)
 	xbar_tiles_assign(xbar, tile, IMAGE_OWNER_NONE, 0);
 	xbar_nv_persist(&xbar->nv);
 	xbar_energy_charge_erase(&xbar->params, tally);
-}
-
-void xbar_tiles_wear_rows(struct xbar *xbar, uint32_t tile, uint32_t first, uint32_t count)
-{
-	uint64_t offset = wear_offset(xbar, tile, first);
-	const uint32_t *wear = (const void *)(xbar->nv.memory + offset);
-
-	for (uint32_t i = 0; i < count; i++, offset += sizeof(*wear)) {
-		uint32_t writes = wear[i];
-
-		if (writes == UINT32_MAX)
-			continue;
-		xbar->wear_histogram[wear_bin(writes)]--;
-		writes++;
-		xbar->wear_histogram[wear_bin(writes)]++;
-		xbar_nv_write(&xbar->nv, offset, &writes, sizeof(writes));
-		if (writes > xbar->tile_wear[tile])
-			xbar->tile_wear[tile] = writes;
-	}
-	if (xbar->tile_wear[tile] > xbar->wear_max)
-		xbar->wear_max = xbar->tile_wear[tile];
 }

@@ -5,6 +5,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,29 +161,107 @@ START_TEST(wear_is_levelled)
 	struct lf_telemetry_block telemetry;
 	int8_t weights[8 * 8];
 	struct rig rig;
-	uint64_t rows = 0;
+	uint64_t groups = 0;
 
-	rig_open(&rig, "isaac", SMALL);
+	rig_open(&rig, "isaac", SMALL ",wear_rows=4");
 	fill(weights, sizeof(weights), 4);
 	for (int i = 0; i < 16; i++)
 		ck_assert_uint_eq(rig_delete(&rig, rig_matrix(&rig, 8, 8, weights)), LF_STATUS_OK);
 	telemetry = telemetry_of(&rig);
 	ck_assert_uint_eq(telemetry.wear_max, 1);
-	ck_assert_uint_eq(telemetry.wear_histogram[1], 16 * 8);
+	ck_assert_uint_eq(telemetry.wear_histogram[1], 16 * 2);
 	for (int i = 0; i < 3 * 16; i++)
-		rig_delete(&rig, rig_matrix(&rig, 5, 8, weights));
+		rig_delete(&rig, rig_matrix(&rig, 3, 8, weights));
 	telemetry = telemetry_of(&rig);
-	/* Three times erased; rows 0 to 4 four times written, the rest once. */
+	/* Three times erased; rows 0 to 3 four times written, the rest once. */
 	ck_assert_uint_eq(telemetry.wear_max, 3 + 4);
-	ck_assert_uint_eq(telemetry.wear_histogram[3], 16 * 8);
+	ck_assert_uint_eq(telemetry.wear_histogram[3], 16 * 2);
+	rig_delete(&rig, rig_matrix(&rig, 3, 8, weights));
+	ck_assert_uint_eq(telemetry_of(&rig).wear_histogram[4], 1);
+	telemetry = telemetry_of(&rig);
 	for (int i = 0; i < 16; i++)
-		rows += telemetry.wear_histogram[i];
-	ck_assert_uint_eq(rows, 16 * 8);
+		groups += telemetry.wear_histogram[i];
+	ck_assert_uint_eq(groups, 16 * 2);
 
 	ck_assert_int_eq(rig_attach(&rig), 0);
 	ck_assert_mem_eq(telemetry.wear_histogram, telemetry_of(&rig).wear_histogram,
 			 sizeof(telemetry.wear_histogram));
-	ck_assert_uint_eq(telemetry_of(&rig).wear_max, 7);
+	ck_assert_uint_eq(telemetry_of(&rig).wear_max, 9);
+	rig_close(&rig);
+}
+END_TEST
+
+/* Histogram of one tile whose matrix of 8 rows is programmed in the pieces that @pieces says, its last 0. */
+static struct lf_telemetry_block wear_of(const char *settings, const uint32_t *pieces)
+{
+	struct lf_telemetry_block telemetry;
+	int8_t weights[8 * 8];
+	struct buffer buffer = { weights, sizeof(weights) };
+	struct lf_command program = {
+		.opcode = LF_OP_PROGRAM,
+		.input = { .space = LF_SPACE_BUFFER, .stride = 8 },
+	};
+	struct rig rig;
+
+	rig_open(&rig, "isaac", settings);
+	fill(weights, sizeof(weights), 4);
+	program.matrix = rig_create_matrix(&rig, 8, 8);
+	for (; *pieces; pieces++) {
+		program.count = *pieces;
+		ck_assert_uint_eq(rig_run(&rig, &program, 1, &buffer, 1), LF_STATUS_OK);
+		program.first += *pieces;
+	}
+	telemetry = telemetry_of(&rig);
+	rig_close(&rig);
+	return telemetry;
+}
+
+/* A group wears once with a matrix, however many commands write its rows. */
+START_TEST(wear_is_counted_by_group)
+{
+	static const uint32_t whole[] = { 8, 0 }, rows[] = { 1, 1, 1, 1, 1, 1, 1, 1, 0 },
+			      crossing[] = { 3, 3, 0 }, start[] = { 2, 0 };
+	static const struct {
+		uint32_t wear_rows;
+		const uint32_t *pieces;
+		uint32_t groups;
+		uint32_t worn;
+	} cases[] = {
+		{ 1, whole, 8, 8 },    { 1, crossing, 8, 6 }, { 3, whole, 3, 3 },
+		{ 3, rows, 3, 3 },     { 3, crossing, 3, 2 }, { 4, rows, 2, 2 },
+		{ 4, crossing, 2, 2 }, { 4, start, 2, 1 },    { 8, rows, 1, 1 },
+		{ 16, rows, 1, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lf_telemetry_block telemetry;
+		char settings[128];
+
+		sprintf(settings, SMALL ",wear_rows=%u", cases[i].wear_rows);
+		telemetry = wear_of(settings, cases[i].pieces);
+		ck_assert_uint_eq(telemetry.wear_max, 1);
+		ck_assert_uint_eq(telemetry.wear_histogram[1], cases[i].worn);
+		ck_assert_uint_eq(telemetry.wear_histogram[0],
+				  16 * cases[i].groups - cases[i].worn);
+	}
+}
+END_TEST
+
+START_TEST(wear_is_warned_of_once)
+{
+	struct lf_command sanitize = { .opcode = LF_OP_SANITIZE, .count = 16 };
+	int8_t weights[8 * 8];
+	struct rig rig;
+
+	rig_open(&rig, "isaac", "tiles=1,tile_rows=8,tile_cols=64,wear_rows=8,wear_warning=4");
+	fill(weights, sizeof(weights), 4);
+	for (uint32_t wear = 2; wear < 10; wear += 2) {
+		ck_assert_uint_eq(xbar_take_events(rig.xbar), 0);
+		rig_delete(&rig, rig_matrix(&rig, 8, 8, weights));
+		ck_assert_uint_eq(rig_run(&rig, &sanitize, 1, NULL, 0), LF_STATUS_OK);
+		ck_assert_uint_eq(telemetry_of(&rig).wear_max, wear);
+		ck_assert_uint_eq(xbar_take_events(rig.xbar), wear == 4 ? LF_EVENT_WEAR : 0);
+	}
 	rig_close(&rig);
 }
 END_TEST
@@ -208,7 +287,7 @@ START_TEST(what_was_not_programmed_is_not_erased)
 	ck_assert_uint_eq(telemetry.cells_erased, 0);
 	ck_assert_uint_eq(telemetry.wear_max, 0);
 
-	/* Of two tiles one is written, and only that is erased: all of its rows. */
+	/* Of two tiles one is written, and only that is erased: all of it. */
 	fill(weights, sizeof(weights), 7);
 	matrix = rig_create_matrix(&rig, 16, 8);
 	ck_assert_uint_eq(rig_program(&rig, matrix, 8, 8, weights), LF_STATUS_OK);
@@ -218,8 +297,8 @@ START_TEST(what_was_not_programmed_is_not_erased)
 	telemetry = telemetry_of(&rig);
 	ck_assert_uint_eq(telemetry.cells_erased, TILE_CELLS);
 	ck_assert_uint_eq(telemetry.wear_max, 2);
-	ck_assert_uint_eq(telemetry.wear_histogram[2], 8);
-	ck_assert_uint_eq(telemetry.wear_histogram[0], 15 * 8);
+	ck_assert_uint_eq(telemetry.wear_histogram[2], 1);
+	ck_assert_uint_eq(telemetry.wear_histogram[0], 15);
 	rig_close(&rig);
 }
 END_TEST
@@ -350,6 +429,45 @@ START_TEST(a_full_directory)
 }
 END_TEST
 
+/* A caller of the first version gets the fields it knows. */
+START_TEST(entries_are_as_long_as_the_stride)
+{
+	uint8_t memory[4 * 256], whole[sizeof(struct lf_matrix_info)];
+	int8_t weights[1] = { 1 };
+	struct buffer buffer = { memory, sizeof(memory) };
+	struct lf_command list = {
+		.opcode = LF_OP_LIST,
+		.count = 3,
+		.output = { .space = LF_SPACE_BUFFER },
+	};
+	struct rig rig;
+
+	rig_open(&rig, "isaac", SMALL ",refresh_s=1000");
+	rig_matrix(&rig, 1, 1, weights);
+	rig_matrix(&rig, 1, 1, weights);
+	rig_list(&rig, (void *)memory, 2);
+	memcpy(whole, memory, sizeof(whole));
+	for (uint32_t stride = 0; stride <= 256; stride += 4) {
+		uint32_t bytes = stride < sizeof(whole) ? stride : sizeof(whole);
+
+		memset(memory, 0xee, sizeof(memory));
+		list.output.stride = stride;
+		if (stride < LF_MATRIX_INFO_BYTES_V1 || stride % 8) {
+			ck_assert_uint_eq(rig_run(&rig, &list, 1, &buffer, 1), LF_STATUS_INVALID);
+			continue;
+		}
+		ck_assert_uint_eq(rig_run(&rig, &list, 1, &buffer, 1), LF_STATUS_OK);
+		ck_assert_uint_eq(rig.completion.result, 2);
+		ck_assert_mem_eq(memory, whole, bytes);
+		for (uint32_t i = 0; i < bytes; i++)
+			ck_assert_uint_eq(memory[2 * stride + i], 0);
+		for (uint32_t i = bytes; i < stride; i++)
+			ck_assert_uint_eq(memory[i], 0xee);
+	}
+	rig_close(&rig);
+}
+END_TEST
+
 START_TEST(calibration_lasts)
 {
 	struct lf_matrix_info info[1];
@@ -404,6 +522,15 @@ START_TEST(strange_memories_are_refused_and_left)
 		{ "ledger head", 12288 + 6, 1, -EILSEQ },
 		{ "tile table", 16384 + 1, 1, -EILSEQ },
 	};
+	/* tile_cols of 65 or 66 give as many weights. */
+	static const char *const others[][3] = {
+		{ "tiles", "1024", "16" },   { "tiles", "8", "16" },
+		{ "tile_rows", "4", "8" },   { "tile_cols", "65", "64" },
+		{ "cell_bits", "1", "2" },   { "pair", "rows", "columns" },
+		{ "wear_rows", "5", "16" },  { "spare_weights", "1", "0" },
+		{ "matrices", "5", "4" },    { "accounts", "1", "2" },
+		{ "seed", "20260711", "0" },
+	};
 	int8_t weights[8 * 8];
 	struct rig rig;
 	uint8_t *before;
@@ -425,20 +552,36 @@ START_TEST(strange_memories_are_refused_and_left)
 		rig.memory[damages[i].offset] ^= damages[i].flip;
 		before[damages[i].offset] ^= damages[i].flip;
 	}
-	ck_assert_int_eq(xbar_params_set(rig.params, "tiles", "1024", NULL), 0);
-	ck_assert_int_eq(rig_attach(&rig), -ENOSPC);
-	ck_assert_int_eq(xbar_params_set(rig.params, "tiles", "16", NULL), 0);
-	ck_assert_int_eq(xbar_params_set(rig.params, "accounts", "1", NULL), 0);
-	ck_assert_int_eq(rig_attach(&rig), -EPROTO);
-	ck_assert_mem_eq(before, rig.memory, rig.bytes);
-	ck_assert_int_eq(xbar_params_set(rig.params, "accounts", "2", NULL), 0);
-	ck_assert_int_eq(rig_attach(&rig), 0);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		char message[XBAR_MESSAGE_BYTES];
+		const char *key = others[i][0];
 
-	/* Not ours, though it begins with zeros. */
+		ck_assert_int_eq(xbar_params_set(rig.params, key, others[i][1], NULL), 0);
+		xbar_destroy(rig.xbar);
+		rig.xbar = NULL;
+		ck_assert_int_eq(xbar_create(rig.params, rig.memory, rig.bytes, NULL, NULL, message,
+					     &rig.xbar),
+				 -EPROTO);
+		ck_assert_msg(!strncmp(message, key, strlen(key)), "%s: '%s'", key, message);
+		ck_assert_mem_eq(before, rig.memory, rig.bytes);
+		ck_assert_int_eq(xbar_params_set(rig.params, key, others[i][2], NULL), 0);
+	}
+	rig.bytes--;
+	ck_assert_int_eq(rig_attach(&rig), -ENOSPC);
+	rig.bytes++;
+	ck_assert_int_eq(rig_attach(&rig), 0);
+	xbar_destroy(rig.xbar);
+	rig.xbar = NULL;
+	ck_assert_mem_eq(before, rig.memory, rig.bytes);
+
+	/* Not ours, though it begins with zeros; nor when it is too small to tell. */
 	memset(rig.memory, 0, rig.bytes);
 	rig.memory[rig.bytes - 1] = 1;
 	ck_assert_int_eq(rig_attach(&rig), -EILSEQ);
 	ck_assert_uint_eq(rig.memory[0], 0);
+	ck_assert_int_eq(xbar_create(rig.params, rig.memory, 8, NULL, NULL, NULL, &rig.xbar),
+			 -ENOSPC);
+	rig.xbar = NULL;
 	/* Formatting that was cut before the magic number begins again. */
 	rig.memory[rig.bytes - 1] = 0;
 	memcpy(rig.memory + 8, before + 8, 24);
@@ -511,10 +654,13 @@ int main(void)
 	tcase_add_test(tests, a_torn_matrix_is_dropped);
 	tcase_add_test(tests, dirty_tiles_are_erased_before_they_are_used);
 	tcase_add_test(tests, wear_is_levelled);
+	tcase_add_test(tests, wear_is_counted_by_group);
+	tcase_add_test(tests, wear_is_warned_of_once);
 	tcase_add_test(tests, what_was_not_programmed_is_not_erased);
 	tcase_add_test(tests, quotas_are_kept);
 	tcase_add_test(tests, names_are_unique);
 	tcase_add_test(tests, a_full_directory);
+	tcase_add_test(tests, entries_are_as_long_as_the_stride);
 	tcase_add_test(tests, calibration_lasts);
 	tcase_add_test(tests, strange_memories_are_refused_and_left);
 	tcase_add_test(tests, parameters_are_checked);

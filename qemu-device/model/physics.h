@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The truth about single cells: what a cell of a given place does, from the parameters, the seed and its history. Everything
- * drawn is a function of the key alone, so nothing of it is stored and any thread may ask in any order.
+ * drawn is a function of the key alone, so nothing of it is stored and any thread may ask in any order. The formulas and the
+ * measurements behind them are in physics.c and Documentation/physics.md.
  */
 #ifndef XBAR_PHYSICS_H
 #define XBAR_PHYSICS_H
@@ -55,6 +56,82 @@ struct cell {
 	uint32_t endurance;
 	double conductance;
 };
+
+/* Levels of a cell, and targets of a write. */
+#define PHYSICS_LEVELS 128
+
+/**
+ * struct physics - what the cells of one matrix have in common, worked out once for all of them
+ * @g_min: smallest conductance, as every conductance here a fraction of the largest
+ * @step: between neighbouring levels
+ * @target: conductance of each level
+ * @sigma: spread of a pulse around it
+ * @tolerance: of verifying; negative for none
+ * @most_pulses: of a write
+ * @programs: whether a pulse draws
+ * @relaxes: whether relaxation draws
+ * @relax_shift: what the age has moved the mean by
+ * @relax_sigma: and the spread
+ * @kept: share of what is above @g_min that retention has left
+ * @warmth: factor of the temperature
+ * @stuck_on: a draw of 32 bits below it is of a cell that is stuck on,
+ * @stuck_off: else below it off,
+ * @stuck_made: else below it made to be stuck
+ * @worn_on: a draw of 32 bits below it sends a worn cell on
+ * @unworn: wear that every cell bears
+ * @median: endurance, 0 for none
+ * @spread: standard deviation of its natural logarithm
+ * @cell_key: key of what a cell is born with
+ * @write_key: key of what a write draws
+ */
+struct physics {
+	double g_min;
+	double step;
+	double target[PHYSICS_LEVELS];
+	double sigma[PHYSICS_LEVELS];
+	double tolerance;
+	uint32_t most_pulses;
+	bool programs;
+	bool relaxes;
+	double relax_shift;
+	double relax_sigma;
+	double kept;
+	double warmth;
+	uint64_t stuck_on;
+	uint64_t stuck_off;
+	uint64_t stuck_made;
+	uint64_t worn_on;
+	uint32_t unworn;
+	double median;
+	double spread;
+	uint32_t cell_key[2];
+	uint32_t write_key[2];
+};
+
+/* The physics of a matrix; @history's wear is not asked for, it differs from row to row. */
+void xbar_physics_of(const struct xbar_params *params, const struct history *history,
+		     struct physics *physics);
+
+/* What a cell that was told to hold @level does; LF_CELL_SPARE is the caller's. */
+void xbar_physics_at(const struct physics *physics, const struct place *place, uint32_t wear,
+		     uint32_t level, struct cell *cell);
+
+/*
+ * Conductances of a column of cells: @rows of them from row 0 of @place on, @levels those they were told to hold, @wear that of
+ * each row. The same numbers as xbar_physics_at() gives, faster.
+ */
+void xbar_physics_column(const struct physics *physics, const struct place *place,
+			 const uint32_t *wear, const uint8_t *levels, uint32_t rows,
+			 double *conductances);
+
+/* The conductance of a cell that was erased and not written since. */
+double xbar_physics_erased(const struct physics *physics, const struct place *place, uint32_t wear);
+
+/* A conductance that no cell exceeds, whatever is drawn. */
+double xbar_physics_bound(const struct physics *physics);
+
+/* Whether no sum of conductances of a tile leaves the 16 bits of struct analog; a device that is not exact must. */
+bool xbar_physics_fits(const struct xbar_params *params);
 
 /* Whether any parameter makes a cell's conductance differ from its level: if not, nothing here need be asked. */
 bool xbar_physics_is_exact(const struct xbar_params *params, uint32_t stuck_parts,

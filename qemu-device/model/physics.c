@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What cells do. G is a conductance as a fraction of Gmax; in the order in which it happens to a cell:
+ *
+ * Born with: a cell is stuck with a probability, for ever, at Gmax or at Gmin (as in MNSIM 2.0), and bears a number of writes
+ * and erasures that is distributed lognormally over the cells of a device: exp(N(ln endurance, endurance_spread)). Beyond
+ * it the cell is stuck too.
+ *
+ * Programming: a pulse leaves G at target + N(0, sigma(target)), sigma linear in the target: the form of Milo et al. (IRPS
+ * 2021; sigma = 4.78 uS - 0.0091 G) and, with slope 0 or positive, of what Wan et al. (Nature 608, 2022) and Falcone et al. (CMO/HfOx)
+ * report. With verifying, a cell is read after each pulse and gets another while it is further than a tolerance from
+ * its target, up to a most: an acceptance window with independent pulses, so that pulses are distributed geometrically and accepted
+ * errors as a truncated normal distribution. Gmin and Gmax are the ends of the window that the levels use, which a filament
+ * knows nothing of: a pulse may leave a cell below or above it. A conductance stays between 0 and 2 Gmax.
+ *
+ * Relaxation: log-time, as measured by Falcone et al. (mean -0.089 ln t uS, sigma 0.412 + 0.042 ln t uS) and by Wan et al. for
+ * RRAM: from relax_start on, G moves by mean ln(t / start) + z (sigma + slope ln(t / start)). z is one draw for a cell and
+ * a write, so that a cell goes one way. Phase change memory's power law is not ReRAM's and not modelled.
+ *
+ * Retention: what differs from Gmin decays exponentially, with a time constant that follows Arrhenius' law from 25 °C.
+ *
+ * Temperature: conduction itself changes, linearly from 25 °C on; of stuck cells too.
+ */
+#include "physics.h"
+
+#include "maths.h"
+#include "philox.h"
+
+/* Streams: the last word of a counter whose key is the seed. Nothing else draws from the seed with these. */
+#define STREAM_CELLS	   0x6c6c6563u /* "cell" */
+#define STREAM_WRITES	   0x74697277u /* "writ" */
+
+/* No draw of xbar_gaussian() is further from 0. */
+#define GAUSSIAN_BOUND	   9.2
+
+/* Largest conductance there is, whatever is drawn; with it sums have a bound, see xbar_physics_fits(). */
+#define CEILING		   2.0
+
+/* 25 °C, and Boltzmann's constant. */
+#define REFERENCE_KELVIN   298.15
+#define BOLTZMANN_EV_PER_K 8.617333262e-5
+
+static double limit(double g)
+{
+	g = g > 0.0 ? g : 0.0;
+	return g < CEILING ? g : CEILING;
+}
+
+static double parts(int64_t millionths)
+{
+	return (double)millionths / XBAR_ONE;
+}
+
+/* Below which a draw of 32 bits lies with a probability of @millionths. */
+static uint64_t threshold(uint64_t millionths)
+{
+	if (millionths > XBAR_ONE)
+		millionths = XBAR_ONE;
+	return (millionths << 32) / XBAR_ONE;
+}
+
+/* Where the key of a stream of its own comes from: two words of the seed's. */
+static void derive_key(const struct xbar_params *params, uint32_t stream, uint32_t matrix,
+		       uint32_t refreshes, uint32_t key[2])
+{
+	const uint32_t seed[2] = { (uint32_t)params->seed, (uint32_t)(params->seed >> 32) };
+	const uint32_t counter[4] = { matrix, refreshes, 0, stream };
+	uint32_t block[4];
+
+	xbar_philox(counter, seed, block);
+	key[0] = block[0];
+	key[1] = block[1];
+}
+
+/* The block @number of draws of a cell. 10 bits of a row, 13 of a column, 3 of a slice, 1 of a side: see the bounds in params.c. */
+static void draw(const uint32_t key[2], const struct place *place, uint32_t number,
+		 uint32_t block[4])
+{
+	const uint32_t counter[4] = { place->row | place->weight << 10 | place->slice << 23 |
+					      place->side << 26,
+				      place->tile, number, 0 };
+
+	xbar_philox(counter, key, block);
+}
+
+static double gaussian(const uint32_t words[2])
+{
+	return xbar_gaussian(words[0] | (uint64_t)words[1] << 32);
+}
+
+static void born_with(const struct xbar_params *params, uint32_t stuck_parts,
+		      struct physics *physics)
+{
+	derive_key(params, STREAM_CELLS, 0, 0, physics->cell_key);
+	physics->stuck_on = threshold(params->stuck_on);
+	physics->stuck_off = threshold((uint64_t)params->stuck_on + params->stuck_off);
+	physics->stuck_made =
+		threshold((uint64_t)params->stuck_on + params->stuck_off + stuck_parts);
+	physics->worn_on = threshold(params->worn_on);
+	physics->median = 0.0;
+	physics->unworn = UINT32_MAX;
+	if (params->endurance == XBAR_INFINITE)
+		return;
+	physics->median = (double)params->endurance;
+	physics->spread = parts(params->endurance_spread);
+	physics->unworn = (uint32_t)(physics->median * xbar_exp(-GAUSSIAN_BOUND * physics->spread));
+}
+
+static double retention_left(const struct xbar_params *params, const struct history *history)
+{
+	double kelvin = 273.15 + history->temperature_mc / 1000.0, time_constant_ns;
+
+	if (params->retention_s == XBAR_INFINITE)
+		return 1.0;
+	time_constant_ns = (double)params->retention_s * 1e9 *
+			   xbar_exp(params->retention_activation_mev / 1000.0 / BOLTZMANN_EV_PER_K *
+				    (1.0 / kelvin - 1.0 / REFERENCE_KELVIN));
+	return xbar_exp(-(double)history->age_ns / time_constant_ns);
+}
+
+void xbar_physics_of(const struct xbar_params *params, const struct history *history,
+		     struct physics *physics)
+{
+	uint32_t last = (1u << params->cell_bits) - 1;
+	double start_ns = params->relax_start_ms * 1e6, age_ns = (double)history->age_ns;
+	double folds = age_ns > start_ns ? xbar_log(age_ns / start_ns) : 0.0;
+
+	*physics = (struct physics){ .tolerance = -1.0, .most_pulses = 1 };
+	if (params->on_off_ratio != XBAR_INFINITE)
+		physics->g_min = (double)XBAR_ONE / (double)params->on_off_ratio;
+	physics->step = (1.0 - physics->g_min) / last;
+	for (uint32_t level = 0; level <= last; level++) {
+		double target = physics->g_min + level * physics->step;
+		double sigma =
+			parts(params->program_sigma) + parts(params->program_sigma_slope) * target;
+
+		physics->target[level] = target;
+		physics->sigma[level] = sigma > 0.0 ? sigma : 0.0;
+	}
+	physics->programs = params->program_sigma || params->program_sigma_slope;
+	if (params->verify_tolerance) {
+		physics->tolerance = parts(params->verify_tolerance);
+		physics->most_pulses = params->verify_pulses;
+	}
+	physics->relaxes = params->relax_mean || params->relax_sigma || params->relax_sigma_slope;
+	physics->relax_shift = parts(params->relax_mean) * folds;
+	physics->relax_sigma =
+		parts(params->relax_sigma) + parts(params->relax_sigma_slope) * folds;
+	physics->kept = retention_left(params, history);
+	physics->warmth = 1.0 + parts(params->temperature_coefficient) *
+					(history->temperature_mc / 1000.0 - 25.0);
+	if (physics->warmth < 0.0)
+		physics->warmth = 0.0;
+	derive_key(params, STREAM_WRITES, history->matrix, history->refreshes, physics->write_key);
+	born_with(params, history->stuck_parts, physics);
+}
+
+static uint32_t endurance_of(const struct physics *physics, const uint32_t words[2])
+{
+	double endurance = physics->median;
+
+	if (!physics->median)
+		return UINT32_MAX;
+	if (physics->spread)
+		endurance *= xbar_exp(physics->spread * gaussian(words));
+	return endurance < UINT32_MAX ? (uint32_t)endurance : UINT32_MAX;
+}
+
+/* The words of the block: two of the endurance, whether it is stuck, how it ends when worn. */
+static uint16_t stuck_at(const struct physics *physics, const struct place *place, uint32_t wear)
+{
+	uint32_t block[4];
+
+	if (!physics->stuck_made && wear <= physics->unworn)
+		return 0;
+	draw(physics->cell_key, place, 0, block);
+	if (block[2] < physics->stuck_on)
+		return LF_CELL_STUCK_ON;
+	if (block[2] < physics->stuck_off)
+		return LF_CELL_STUCK_OFF;
+	/* Made to be stuck: either way as often. More of them are the same ones and others. */
+	if (block[2] < physics->stuck_made)
+		return block[2] & 1 ? LF_CELL_STUCK_ON : LF_CELL_STUCK_OFF;
+	if (wear <= physics->unworn || wear <= endurance_of(physics, block))
+		return 0;
+	return LF_CELL_WORN | (block[3] < physics->worn_on ? LF_CELL_STUCK_ON : LF_CELL_STUCK_OFF);
+}
+
+/* Pulse after pulse; @block has the draws of the first. Returns the conductance after the last of them. */
+static double program(const struct physics *physics, const struct place *place, uint32_t level,
+		      uint32_t block[4], struct cell *cell)
+{
+	double target = physics->target[level], sigma = physics->sigma[level], g = target;
+	uint32_t pulse;
+
+	cell->flags = 0;
+	for (pulse = 1;; pulse++) {
+		if (physics->programs) {
+			const uint32_t *words = block + 2;
+
+			/* Two pulses a block, but for the first, which shares its own with relaxation. */
+			if (pulse > 1 && pulse % 2 == 0)
+				draw(physics->write_key, place, pulse / 2, block);
+			if (pulse > 1)
+				words = block + pulse % 2 * 2;
+			g = limit(target + sigma * gaussian(words));
+		}
+		if (physics->tolerance < 0.0 || __builtin_fabs(g - target) <= physics->tolerance)
+			break;
+		if (pulse == physics->most_pulses) {
+			cell->flags = LF_CELL_FAILED;
+			break;
+		}
+	}
+	cell->pulses = (uint16_t)pulse;
+	return g;
+}
+
+/* A stuck cell verifies at its first pulse or never. */
+static void program_stuck(const struct physics *physics, uint32_t level, uint16_t stuck,
+			  struct cell *cell)
+{
+	double g = stuck & LF_CELL_STUCK_ON ? 1.0 : physics->g_min;
+	bool accepted = physics->tolerance < 0.0 ||
+			__builtin_fabs(g - physics->target[level]) <= physics->tolerance;
+
+	cell->flags = stuck | (accepted ? 0 : LF_CELL_FAILED);
+	cell->pulses = accepted ? 1 : (uint16_t)physics->most_pulses;
+	cell->conductance = limit(g * physics->warmth);
+}
+
+/* What time and temperature do to a conductance; @words are the draw of relaxation. */
+static double age(const struct physics *physics, double g, const uint32_t words[2])
+{
+	if (physics->relaxes) {
+		g += physics->relax_shift;
+		if (physics->relax_sigma)
+			g += physics->relax_sigma * gaussian(words);
+	}
+	return limit((physics->g_min + (limit(g) - physics->g_min) * physics->kept) *
+		     physics->warmth);
+}
+
+static void at(const struct physics *physics, const struct place *place, uint32_t wear,
+	       uint32_t level, struct cell *cell)
+{
+	uint16_t stuck = stuck_at(physics, place, wear);
+	uint32_t block[4] = { 0 }, relax[2];
+	double g;
+
+	if (stuck) {
+		program_stuck(physics, level, stuck, cell);
+		return;
+	}
+	if (physics->programs || physics->relaxes)
+		draw(physics->write_key, place, 0, block);
+	relax[0] = block[0];
+	relax[1] = block[1];
+	g = program(physics, place, level, block, cell);
+	cell->conductance = age(physics, g, relax);
+}
+
+void xbar_physics_at(const struct physics *physics, const struct place *place, uint32_t wear,
+		     uint32_t level, struct cell *cell)
+{
+	at(physics, place, wear, level, cell);
+	cell->endurance = UINT32_MAX;
+	if (physics->median) {
+		uint32_t block[4];
+
+		draw(physics->cell_key, place, 0, block);
+		cell->endurance = endurance_of(physics, block);
+	}
+}
+
+void xbar_physics_column(const struct physics *physics, const struct place *place,
+			 const uint32_t *wear, const uint8_t *levels, uint32_t rows,
+			 double *conductances)
+{
+	struct place one = *place;
+
+	for (uint32_t row = 0; row < rows; row++) {
+		struct cell cell;
+
+		one.row = place->row + row;
+		at(physics, &one, wear[row], levels[row], &cell);
+		conductances[row] = cell.conductance;
+	}
+}
+
+double xbar_physics_erased(const struct physics *physics, const struct place *place, uint32_t wear)
+{
+	double g = stuck_at(physics, place, wear) & LF_CELL_STUCK_ON ? 1.0 : physics->g_min;
+
+	return limit(g * physics->warmth);
+}
+
+double xbar_physics_bound(const struct physics *physics)
+{
+	double bound = 1.0;
+
+	for (uint32_t level = 0; level < PHYSICS_LEVELS; level++) {
+		double top = physics->target[level] + GAUSSIAN_BOUND * physics->sigma[level];
+
+		bound = top > bound ? top : bound;
+	}
+	bound += (physics->relax_shift > 0.0 ? physics->relax_shift : 0.0) +
+		 GAUSSIAN_BOUND * physics->relax_sigma;
+	return limit(bound * physics->warmth);
+}
+
+bool xbar_physics_fits(const struct xbar_params *params)
+{
+	double g_min = params->on_off_ratio == XBAR_INFINITE
+			       ? 0.0
+			       : (double)XBAR_ONE / (double)params->on_off_ratio;
+
+	return params->format == LF_FORMAT_FP32 ||
+	       CEILING / (1.0 - g_min) * xbar_params_full_scale(params) + 1.0 < UINT16_MAX;
+}
+
+bool xbar_physics_is_exact(const struct xbar_params *params, uint32_t stuck_parts,
+			   int32_t temperature_mc)
+{
+	if (params->format == LF_FORMAT_FP32)
+		return true;
+	return params->on_off_ratio == XBAR_INFINITE && !params->program_sigma &&
+	       !params->program_sigma_slope && !params->relax_mean && !params->relax_sigma &&
+	       !params->relax_sigma_slope && params->retention_s == XBAR_INFINITE &&
+	       !params->stuck_on && !params->stuck_off && !stuck_parts &&
+	       params->endurance == XBAR_INFINITE &&
+	       (!params->temperature_coefficient || temperature_mc == 25000);
+}
+
+uint16_t xbar_physics_stuck(const struct xbar_params *params, const struct place *place,
+			    const struct history *history)
+{
+	struct physics physics;
+
+	if (!params->stuck_on && !params->stuck_off && !history->stuck_parts &&
+	    params->endurance == XBAR_INFINITE)
+		return 0;
+	born_with(params, history->stuck_parts, &physics);
+	return stuck_at(&physics, place, history->wear);
+}
+
+void xbar_physics_cell(const struct xbar_params *params, const struct place *place,
+		       const struct history *history, uint32_t level, struct cell *cell)
+{
+	struct physics physics;
+
+	xbar_physics_of(params, history, &physics);
+	xbar_physics_at(&physics, place, history->wear, level, cell);
+}
+
+uint32_t xbar_physics_level(const struct xbar_params *params, uint32_t slice, double conductance)
+{
+	uint32_t left = 7 - slice * params->cell_bits;
+	uint32_t bits = left < params->cell_bits ? left : params->cell_bits;
+	double g_min = params->on_off_ratio == XBAR_INFINITE
+			       ? 0.0
+			       : (double)XBAR_ONE / (double)params->on_off_ratio;
+	double level = (conductance - g_min) / (1.0 - g_min) * ((1u << params->cell_bits) - 1);
+	uint32_t last = (1u << bits) - 1;
+
+	if (level < 0.5)
+		return 0;
+	return level < last ? (uint32_t)(level + 0.5) : last;
+}
+
+uint64_t xbar_physics_age(const struct xbar_params *params, uint64_t age_ns, uint64_t *next_ns)
+{
+	uint64_t start_ns = params->relax_start_ms * 1000000ull, width = 1, first;
+
+	*next_ns = UINT64_MAX;
+	if (!params->relax_mean && !params->relax_sigma_slope &&
+	    params->retention_s == XBAR_INFINITE)
+		return 0;
+	if (age_ns < start_ns) {
+		*next_ns = start_ns;
+		return 0;
+	}
+	if (age_ns >= 8)
+		width = 1ull << (60 - __builtin_clzll(age_ns));
+	first = age_ns / width * width;
+	if (first <= UINT64_MAX - width)
+		*next_ns = first + width;
+	return first > start_ns ? first : start_ns;
+}

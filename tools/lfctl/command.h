@@ -80,6 +80,7 @@ struct command {
 extern const struct command device_commands[];
 extern const struct command matrix_commands[];
 extern const struct command deploy_commands[];
+extern const struct command calibrate_commands[];
 extern const struct command train_commands[];
 extern const struct command eval_commands[];
 

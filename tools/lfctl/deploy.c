@@ -5,6 +5,7 @@
 
 #include <lf/pool.h>
 
+#include "tools/lfctl/calibrate.h"
 #include "tools/lfctl/open.h"
 #include "tools/lfctl/output.h"
 #include "tools/lfctl/progress.h"
@@ -14,6 +15,7 @@ struct deploy_values {
 	const char *model;
 	const char *name;
 	const char *pool;
+	const char *calibrate;
 	uint64_t modules;
 	uint64_t pool_seed;
 	bool pool_only;
@@ -33,6 +35,8 @@ static const struct option_spec deploy_options[] = {
 	  "draw them by this seed, 0 for the first ones [0]", 0, 1e15 },
 	{ "pool-only", OPTION_FLAG, offsetof(struct deploy_values, pool_only), NULL,
 	  "the model is there already, deploy a pool beside it", 0, 0 },
+	{ "calibrate", OPTION_TEXT, offsetof(struct deploy_values, calibrate), "FILE",
+	  "then calibrate with these sentences, as lfctl calibrate --samples does", 0, 0 },
 	{ "private", OPTION_FLAG, offsetof(struct deploy_values, private), NULL,
 	  "readable by the owner only (otherwise by everyone: mode 0444)", 0, 0 },
 	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
@@ -90,6 +94,32 @@ static int deploy_on(struct lf_device *device, const struct deploy_values *value
 	return 0;
 }
 
+/* The sentences are read before anything is written, and used when all is. */
+static int deploy_calibrated(struct lf_device *device, const struct deploy_values *values,
+			     const struct lf_pool_modules *modules, json_t *result,
+			     struct lf_error *error)
+{
+	struct calibrate_values calibration = CALIBRATE_DEFAULTS;
+	struct lf_examples sentences = { 0 };
+	int ret = 0;
+
+	calibration.common = values->common;
+	calibration.model = values->model;
+	calibration.name = values->name;
+	calibration.samples = values->calibrate;
+	if (values->calibrate)
+		ret = calibrate_read(&calibration, &sentences, error);
+	if (!ret)
+		ret = deploy_on(device, values, modules, result, error);
+	if (!ret && values->calibrate) {
+		ret = calibrate_model(device, &calibration, modules, &sentences, result, error);
+		if (ret)
+			lf_error_prefix(error, ret, "deployed, but not calibrated");
+	}
+	lf_examples_release(&sentences);
+	return ret;
+}
+
 static int deploy(const void *opaque, char **operands, json_t *result, struct lf_error *error)
 {
 	const struct deploy_values *values = opaque;
@@ -110,7 +140,7 @@ static int deploy(const void *opaque, char **operands, json_t *result, struct lf
 	if (!ret)
 		ret = open_device(&values->common, &device, error);
 	if (!ret) {
-		ret = deploy_on(device, values, &modules, result, error);
+		ret = deploy_calibrated(device, values, &modules, result, error);
 		lf_device_close(device);
 	}
 	lf_pool_modules_release(&modules);

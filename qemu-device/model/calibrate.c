@@ -4,32 +4,35 @@
  */
 #include "mvm.h"
 
-/* Conversions of the samples that clip with the converters of @plane; -1 without memory. */
+/* Vectors that are tried at a time. */
+#define CALIBRATE_VECTORS 32
+
+/* Conversions of the samples that clip; -1 without memory. */
 static int64_t count_clips(struct mvm *mvm, struct xbar *xbar, uint16_t *status)
 {
-	int32_t d[MVM_ROWS * KERNEL_COLUMNS];
-	uint32_t count = mvm->count, outputs = mvm->plane->outputs;
+	int32_t d[CALIBRATE_VECTORS * KERNEL_COLUMNS];
+	uint32_t count = mvm->count, outputs = mvm->route->outputs;
 	int64_t clips = 0;
 
-	for (mvm->first = 0; !*status && mvm->first < count; mvm->first += MVM_INPUT_PIECE) {
+	for (mvm->first = 0; !*status && mvm->first < count; mvm->first += CALIBRATE_VECTORS) {
+		uint32_t left = count - mvm->first;
 		char *workspace;
 
-		mvm->count =
-			count - mvm->first < MVM_INPUT_PIECE ? count - mvm->first : MVM_INPUT_PIECE;
+		mvm->count = left < CALIBRATE_VECTORS ? left : CALIBRATE_VECTORS;
 		workspace = xbar_device_workspace(xbar, xbar_mvm_layout(mvm, NULL));
 		if (!workspace)
 			return -1;
 		xbar_mvm_layout(mvm, workspace);
-		xbar_mvm_input_piece(mvm, 0);
-		*status = mvm->status[0];
+		*status = xbar_mvm_input(mvm, 0, mvm->count);
 		for (uint32_t column = 0; !*status && column < outputs; column += KERNEL_COLUMNS) {
-			uint32_t left = outputs - column;
+			uint32_t columns = outputs - column;
 
 			if (xbar_device_cancelled(xbar))
 				*status = LF_STATUS_ABORTED;
 			clips += (int64_t)xbar_mvm_product(
 				mvm, 0, 0, mvm->count, column,
-				left < KERNEL_COLUMNS ? left : KERNEL_COLUMNS, MVM_ALL_GROUPS, d);
+				columns < KERNEL_COLUMNS ? columns : KERNEL_COLUMNS, MVM_ALL_GROUPS,
+				d);
 		}
 	}
 	mvm->count = count;
@@ -44,6 +47,7 @@ uint16_t xbar_execute_calibrate(struct xbar_job *job, const struct step *step, s
 	uint16_t status = LF_STATUS_OK;
 	int64_t clips = 1;
 	uint32_t step_found = 0;
+	struct route route;
 
 	xbar_energy_charge_mvm(&xbar->params, matrix->entry.rows, matrix->entry.cols, false,
 			       step->command->count, tally);
@@ -51,12 +55,17 @@ uint16_t xbar_execute_calibrate(struct xbar_job *job, const struct step *step, s
 		*result = xbar_matrix_adc_step(xbar, matrix);
 		return LF_STATUS_OK;
 	}
+	/* Steps of one level may be known to lose nothing; here every conversion is looked at. */
+	route = *xbar_route(xbar, matrix, false);
+	if (route.path == ROUTE_EXACT)
+		route.path = ROUTE_LOSSY;
 	for (uint32_t size = 1; clips && size <= XBAR_STEP_MAX; size *= 2) {
-		struct plane *plane;
 		struct mvm mvm = {
 			.xbar = xbar,
 			.kernels = xbar->kernels,
 			.matrix = matrix,
+			.job_number = job->request.job_number,
+			.command = (uint32_t)(step - job->steps),
 			.count = step->command->count,
 			.variants = 1,
 			.segments = 1,
@@ -65,14 +74,9 @@ uint16_t xbar_execute_calibrate(struct xbar_job *job, const struct step *step, s
 
 		if (!xbar_params_step_fits(&xbar->params, size))
 			continue;
-		plane = xbar_plane_lossy(xbar, matrix, size);
-		if (!plane)
-			return LF_STATUS_INTERNAL;
-		mvm.plane = plane;
-		mvm.q_stride = ((size_t)plane->inputs + 63) / 64 * 64;
-		mvm.line_stride = (size_t)plane->quads * 8 * KERNEL_VECTORS;
+		route.converter = xbar_route_converter(xbar, size);
+		xbar_mvm_set_route(&mvm, &route);
 		clips = count_clips(&mvm, xbar, &status);
-		xbar_plane_free(plane);
 		if (clips < 0)
 			return LF_STATUS_INTERNAL;
 		if (status)

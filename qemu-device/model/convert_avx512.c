@@ -12,7 +12,7 @@
 
 /* One side of one slice: tables of sums, and what they leave to be done. */
 struct slice {
-	uint8_t tables[KERNEL_GROUP / 4 * 16] __attribute__((aligned(64)));
+	uint8_t tables[KERNEL_INPUTS / 4 * 16] __attribute__((aligned(64)));
 	uint32_t quads;
 	uint32_t chain; /* quads whose sums fit a byte */
 	int16_t bias;	/* in the sum of all quads */

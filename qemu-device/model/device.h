@@ -9,8 +9,9 @@
 #include "image.h"
 #include "kernels.h"
 #include "nv.h"
+#include "routes.h"
 
-struct plane;
+struct analog;
 
 /**
  * struct matrix - one entry of the directory, with what is derived from it
@@ -20,7 +21,8 @@ struct plane;
  * @programmed: torn only: bit r is set when row r has been written
  * @rows_programmed: number of bits set
  * @generation: changes with the cells and the step of the converters
- * @planes: weights arranged for computing, forward and transpose; NULL until used
+ * @routes: how products are computed, forward and transpose
+ * @analog: conductances of its cells; NULL until used, and where the weights say it all
  */
 struct matrix {
 	uint32_t index;
@@ -32,7 +34,8 @@ struct matrix {
 	uint8_t *programmed;
 	uint32_t rows_programmed;
 	uint64_t generation;
-	struct plane *planes[2];
+	struct route routes[2];
+	struct analog *analog;
 };
 
 struct account {
@@ -145,5 +148,16 @@ void xbar_cells_write_row(struct xbar *xbar, const struct matrix *matrix, uint32
 			  const void *weights);
 void xbar_cells_read_row(const struct xbar *xbar, const struct matrix *matrix, uint32_t row,
 			 void *weights);
+
+/* The cells of one tile of the matrix, in the order of image.h. */
+const uint8_t *xbar_cells_tile(const struct xbar *xbar, const struct matrix *matrix,
+			       uint32_t tile_row, uint32_t tile_col);
+
+/*
+ * The weights that one conversion sums: those of group @group of the inputs for @output, most KERNEL_INPUTS. Returns their number,
+ * a multiple of four; what lies beyond the edge of the matrix holds nothing.
+ */
+uint32_t xbar_cells_gather(const struct xbar *xbar, const struct matrix *matrix, bool transpose,
+			   uint32_t group, uint32_t output, int8_t *weights);
 
 #endif

@@ -7,18 +7,18 @@
 #include "kernels.h"
 #include "params.h"
 
-#define KERNELS(variant, flip)                                                             \
-	{                                                                                  \
-#variant, flip, xbar_magnitude_##variant, xbar_quantise_##variant,         \
-			xbar_gemm_##variant, xbar_finish_##variant, xbar_convert_##variant \
+#define KERNELS(variant)                                                        \
+	{                                                                       \
+#variant, xbar_magnitude_##variant, xbar_quantise_##variant,    \
+			{ xbar_gemm_##variant, xbar_gemm_transpose_##variant }, \
+			  xbar_finish_##variant, xbar_convert_##variant         \
 	}
 
-static const struct kernels scalar = KERNELS(scalar, 0);
+static const struct kernels scalar = KERNELS(scalar);
 
 #ifdef __x86_64__
-static const struct kernels avx2 = KERNELS(avx2, 0);
-/* VNNI multiplies unsigned by signed bytes: the weights are stored plus 128. */
-static const struct kernels avx512 = KERNELS(avx512, 0x80);
+static const struct kernels avx2 = KERNELS(avx2);
+static const struct kernels avx512 = KERNELS(avx512);
 
 static bool has_avx512(void)
 {

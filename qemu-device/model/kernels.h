@@ -10,14 +10,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Columns that the exact product computes together; results are [rows][KERNEL_COLUMNS]. */
+/* Outputs that the exact product computes together; sums are [vectors][KERNEL_COLUMNS]. */
 #define KERNEL_COLUMNS	 64
+
+/* Outputs that one pointer of a strip shows, and how many pointers there are. */
+#define KERNEL_LANES	 16
+#define KERNEL_POINTERS	 (KERNEL_COLUMNS / KERNEL_LANES)
 
 /* Vectors that the lossy path converts together: 8 vectors x 8 bit-cycles are 64 lanes. */
 #define KERNEL_VECTORS	 8
 
-/* Most inputs that one conversion sums: rows of a tile, or columns of cells by four a weight. */
+/* Most rows of a tile. */
 #define KERNEL_GROUP	 1024
+
+/* Most inputs that one conversion sums: rows of a tile, or its columns by a cell a weight. */
+#define KERNEL_INPUTS	 (4 * KERNEL_GROUP)
+
+/* Most bits of a slice whose sums the vector variants of the lossy path can look up. */
+#define KERNEL_CELL_BITS 5
 
 /* |bits| of an fp32 number from which on it is Inf or NaN. */
 #define KERNEL_NONFINITE 0x7f800000u
@@ -41,45 +51,74 @@ struct converter {
 };
 
 /**
+ * struct strip - the weights of KERNEL_COLUMNS outputs, where the memory has them, in runs that follow each other along
+ * the inputs
+ * @runs: where the weights of each KERNEL_LANES outputs lie; one entry more than there are runs, which is what will be
+ *	wanted next
+ * @count: runs
+ * @inputs: of each run but the last: a multiple of 4, in transpose of 16
+ * @last_inputs: of the last run, likewise
+ * @stride: bytes from four rows of a tile to the next four
+ *
+ * Forward, a pointer shows 16 columns: four rows of them are the 64 bytes [16][4], the next four lie @stride further. In
+ * transpose it shows 16 rows: four of them by 16 columns are the 64 bytes [16][4], the next 16 columns follow, the next
+ * four rows lie @stride further.
+ */
+struct strip {
+	const uint8_t *(*runs)[KERNEL_POINTERS];
+	uint32_t count;
+	uint32_t inputs;
+	uint32_t last_inputs;
+	size_t stride;
+};
+
+/* Numbers of several vectors, @stride floats apart; not there when @first is NULL. */
+struct floats {
+	float *first;
+	size_t stride;
+};
+
+/**
  * struct finish - from sums of products to results; t = (float)d * s, then as far as each pointer is not NULL
- * @s: scale of the vector
+ * @s: scale of each vector
  * @scale: t = t * scale[c]
- * @before: t = before[c] + t, the rows of tiles so far
- * @accumulate: t = accumulate[c] + t
+ * @before: t = before[v][c] + t, the rows of tiles so far
+ * @accumulate: t = accumulate[v][c] + t
  * @bias: t = t + bias[c]
  * @y: receives t; may be @before or @accumulate
  */
 struct finish {
-	float s;
+	const float *s;
 	const float *scale;
-	const float *before;
-	const float *accumulate;
+	struct floats before;
+	struct floats accumulate;
 	const float *bias;
-	float *y;
+	struct floats y;
 };
 
 /**
  * struct kernels - one variant of everything
- * @weight_flip: what weights are XORed with when they are packed for @gemm
  * @magnitude: largest |x * f * g| over @count elements, as the bits of an fp32 number; @f and @g may be NULL. A
  *	NaN or Inf among the products gives KERNEL_NONFINITE or more
  * @quantise: q = clamp(round_half_even(x * f * g * inverse)); returns the sum of q
- * @gemm: d[v][c] = sum over k of q[v][k] * w[k][c], @quads x 4 elements, KERNEL_COLUMNS columns. @weights is
- *	[quads][KERNEL_COLUMNS][4]; @sums is the sum of q of each vector, @sum_stride apart
- * @finish: see struct finish; returns the largest |y| as bits
+ * @gemm: forward and in transpose: d[v][c] = sum over the inputs k of the strip of q[v][k] * w[k][c], added to what @d holds
+ *	when @more. @q has zeros up to the next multiple of 64. @sums is the sum of q of each vector over this strip and those that
+ *	follow with @more, @sum_stride apart
+ * @finish: see struct finish; @columns of each of @vectors, @d is [vectors][KERNEL_COLUMNS]. Returns the largest |y| as bits
  * @convert: sums[v] += the value that @converter gives for one column of a tile: @weights are its @quads x 4
  *	weights, @lines what drives it, [quads][KERNEL_VECTORS][8 bit-cycles] bytes a block of vectors, each byte the bits of four
  *	rows, @line_stride bytes from block to block. Returns how many conversions of the first @vectors vectors clipped
  */
 struct kernels {
 	const char *name;
-	uint8_t weight_flip;
 	uint32_t (*magnitude)(const float *x, const float *f, const float *g, uint32_t count);
 	int32_t (*quantise)(const float *x, const float *f, const float *g, float inverse,
 			    uint32_t count, int8_t *q);
-	void (*gemm)(const int8_t *q, size_t q_stride, const uint8_t *weights, uint32_t quads,
-		     const int32_t *sums, size_t sum_stride, uint32_t rows, int32_t *d);
-	uint32_t (*finish)(const struct finish *finish, const int32_t *d, uint32_t count);
+	void (*gemm[2])(const int8_t *q, size_t q_stride, const struct strip *strip,
+			const int32_t *sums, size_t sum_stride, uint32_t vectors, bool more,
+			int32_t *d);
+	uint32_t (*finish)(const struct finish *finish, const int32_t *d, uint32_t vectors,
+			   uint32_t columns);
 	uint64_t (*convert)(const struct converter *converter, const int8_t *weights,
 			    uint32_t quads, const uint8_t *lines, size_t line_stride,
 			    uint32_t vectors, int32_t *sums);
@@ -94,11 +133,14 @@ int xbar_kernels_choose(uint32_t simd, const struct kernels **kernels);
 					  uint32_t count);                                        \
 	int32_t xbar_quantise_##variant(const float *x, const float *f, const float *g,           \
 					float inverse, uint32_t count, int8_t *q);                \
-	void xbar_gemm_##variant(const int8_t *q, size_t q_stride, const uint8_t *weights,        \
-				 uint32_t quads, const int32_t *sums, size_t sum_stride,          \
-				 uint32_t rows, int32_t *d);                                      \
+	void xbar_gemm_##variant(const int8_t *q, size_t q_stride, const struct strip *strip,     \
+				 const int32_t *sums, size_t sum_stride, uint32_t vectors,        \
+				 bool more, int32_t *d);                                          \
+	void xbar_gemm_transpose_##variant(                                                       \
+		const int8_t *q, size_t q_stride, const struct strip *strip, const int32_t *sums, \
+		size_t sum_stride, uint32_t vectors, bool more, int32_t *d);                      \
 	uint32_t xbar_finish_##variant(const struct finish *finish, const int32_t *d,             \
-				       uint32_t count);                                           \
+				       uint32_t vectors, uint32_t columns);                       \
 	uint64_t xbar_convert_##variant(const struct converter *converter, const int8_t *weights, \
 					uint32_t quads, const uint8_t *lines, size_t line_stride, \
 					uint32_t vectors, int32_t *sums)

@@ -55,38 +55,102 @@ int32_t xbar_quantise_scalar(const float *x, const float *f, const float *g, flo
 	return sum;
 }
 
-void xbar_gemm_scalar(const int8_t *q, size_t q_stride, const uint8_t *weights, uint32_t quads,
-		      const int32_t *sums, size_t sum_stride, uint32_t rows, int32_t *d)
+static uint32_t inputs_of(const struct strip *strip, uint32_t run)
 {
-	for (uint32_t v = 0; v < rows; v++, q += q_stride, d += KERNEL_COLUMNS) {
-		const int8_t *w = (const int8_t *)weights;
+	return run + 1 < strip->count ? strip->inputs : strip->last_inputs;
+}
 
-		memset(d, 0, KERNEL_COLUMNS * sizeof(*d));
-		for (uint32_t k = 0; k < 4 * quads; k += 4, w += 4 * KERNEL_COLUMNS)
-			for (uint32_t c = 0; c < KERNEL_COLUMNS; c++)
-				d[c] += q[k] * w[4 * c] + q[k + 1] * w[4 * c + 1] +
-					q[k + 2] * w[4 * c + 2] + q[k + 3] * w[4 * c + 3];
+static void clear(int32_t *d, uint32_t vectors)
+{
+	memset(d, 0, (size_t)vectors * KERNEL_COLUMNS * sizeof(*d));
+}
+
+void xbar_gemm_scalar(const int8_t *q, size_t q_stride, const struct strip *strip,
+		      const int32_t *sums, size_t sum_stride, uint32_t vectors, bool more,
+		      int32_t *d)
+{
+	if (!more)
+		clear(d, vectors);
+	for (uint32_t run = 0; run < strip->count; run++) {
+		uint32_t inputs = inputs_of(strip, run);
+
+		for (uint32_t v = 0; v < vectors; v++)
+			for (uint32_t c = 0; c < KERNEL_COLUMNS; c++) {
+				const int8_t *w =
+					(const int8_t *)strip->runs[run][c / KERNEL_LANES] +
+					c % KERNEL_LANES * 4;
+				const int8_t *x = q + v * q_stride;
+				int32_t sum = 0;
+
+				for (uint32_t k = 0; k < inputs; k += 4, w += strip->stride)
+					sum += x[k] * w[0] + x[k + 1] * w[1] + x[k + 2] * w[2] +
+					       x[k + 3] * w[3];
+				d[v * KERNEL_COLUMNS + c] += sum;
+			}
+		q += inputs;
 	}
 }
 
-uint32_t xbar_finish_scalar(const struct finish *finish, const int32_t *d, uint32_t count)
+void xbar_gemm_transpose_scalar(const int8_t *q, size_t q_stride, const struct strip *strip,
+				const int32_t *sums, size_t sum_stride, uint32_t vectors, bool more,
+				int32_t *d)
 {
+	if (!more)
+		clear(d, vectors);
+	for (uint32_t run = 0; run < strip->count; run++) {
+		uint32_t inputs = inputs_of(strip, run);
+
+		for (uint32_t v = 0; v < vectors; v++)
+			for (uint32_t c = 0; c < KERNEL_COLUMNS; c++) {
+				uint32_t row = c % KERNEL_LANES;
+				const int8_t *w =
+					(const int8_t *)strip->runs[run][c / KERNEL_LANES] +
+					row / 4 * strip->stride + row % 4;
+				const int8_t *x = q + v * q_stride;
+				int32_t sum = 0;
+
+				for (uint32_t k = 0; k < inputs; k++)
+					sum += x[k] * w[4 * (size_t)k];
+				d[v * KERNEL_COLUMNS + c] += sum;
+			}
+		q += inputs;
+	}
+}
+
+static uint32_t finish_vector(const struct finish *finish, const int32_t *d, uint32_t v,
+			      uint32_t columns)
+{
+	const float *before = finish->before.first, *accumulate = finish->accumulate.first;
+	float *y = finish->y.first + v * finish->y.stride;
 	uint32_t largest = 0;
 
-	for (uint32_t c = 0; c < count; c++) {
-		float t = (float)d[c] * finish->s;
+	for (uint32_t c = 0; c < columns; c++) {
+		float t = (float)d[c] * finish->s[v];
 		uint32_t bits;
 
 		if (finish->scale)
 			t = t * finish->scale[c];
-		if (finish->before)
-			t = finish->before[c] + t;
-		if (finish->accumulate)
-			t = finish->accumulate[c] + t;
+		if (before)
+			t = before[v * finish->before.stride + c] + t;
+		if (accumulate)
+			t = accumulate[v * finish->accumulate.stride + c] + t;
 		if (finish->bias)
 			t = t + finish->bias[c];
-		finish->y[c] = t;
+		y[c] = t;
 		bits = magnitude_bits(t);
+		largest = bits > largest ? bits : largest;
+	}
+	return largest;
+}
+
+uint32_t xbar_finish_scalar(const struct finish *finish, const int32_t *d, uint32_t vectors,
+			    uint32_t columns)
+{
+	uint32_t largest = 0;
+
+	for (uint32_t v = 0; v < vectors; v++, d += KERNEL_COLUMNS) {
+		uint32_t bits = finish_vector(finish, d, v, columns);
+
 		largest = bits > largest ? bits : largest;
 	}
 	return largest;

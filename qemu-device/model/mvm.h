@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One MVM command in progress: shared by its steps, quantising (mvm_input.c), multiplying (xbar_mvm_product.c) and
- * finishing (mvm.c).
+ * One MVM command in progress: shared by its steps, quantising (mvm_input.c), multiplying (mvm_product.c, mvm_analog.c) and
+ * finishing (mvm_finish.c); mvm.c cuts it into pieces of work.
  */
 #ifndef XBAR_MVM_H
 #define XBAR_MVM_H
 
+#include "analog.h"
 #include "job.h"
-#include "planes.h"
 
-/* Vectors of a piece of work; multiples of KERNEL_VECTORS. */
-#define MVM_INPUT_PIECE 32
+/* Most vectors of one product; a multiple of KERNEL_VECTORS. */
 #define MVM_ROWS	96
 
-/* Blocks of KERNEL_COLUMNS columns of a piece of work. */
-#define MVM_BLOCKS	4
+/* Vectors of a piece of quantising, likewise. */
+#define MVM_INPUT_PIECE 32
 
 /**
  * struct mvm - an MVM over a run of vectors that fits the workspace
+ * @convert: of the lossy path
+ * @analog: of the analog path
+ * @job_number: with @command, the index in its job, and @first key of what is drawn at random
  * @first: first vector of the run
  * @count: its vectors
  * @scale: the command's scales; in transpose they act on the input
@@ -29,13 +31,20 @@
  * @sums: [variants][count][segments]
  * @lines: lossy path: [variants][blocks of KERNEL_VECTORS][line_stride], see struct kernels
  * @clips: of each piece of products
- * @status: LF_STATUS_* of each piece, of inputs and then of products
+ * @input_status: LF_STATUS_* of each piece of inputs
+ * @status: LF_STATUS_* of each piece of products
  */
 struct mvm {
 	const struct xbar *xbar;
 	const struct kernels *kernels;
-	const struct plane *plane;
+	const struct route *route;
 	const struct matrix *matrix;
+	const struct analog *analog;
+	uint64_t (*convert)(const struct converter *converter, const int8_t *weights,
+			    uint32_t quads, const uint8_t *lines, size_t line_stride,
+			    uint32_t vectors, int32_t *sums);
+	uint64_t job_number;
+	uint32_t command;
 	bool transpose;
 	bool int8;
 	bool accumulate;
@@ -60,11 +69,23 @@ struct mvm {
 	int32_t *sums;
 	uint8_t *lines;
 	uint64_t *clips;
+	uint16_t *input_status;
 	uint16_t *status;
 };
 
-/* mvm_input.c: quantise vectors [index MVM_INPUT_PIECE, ...) */
-void xbar_mvm_input_piece(void *mvm, uint32_t index);
+/* A rectangle of results: vectors of the run and columns of one block of KERNEL_COLUMNS. */
+struct mvm_part {
+	uint32_t row;
+	uint32_t rows;
+	uint32_t column;
+	uint32_t columns;
+};
+
+/* mvm.c: the route to compute by, and what follows from it. */
+void xbar_mvm_set_route(struct mvm *mvm, const struct route *route);
+
+/* mvm_input.c: quantise vectors [first, end) of the run; LF_STATUS_*. @first is a multiple of KERNEL_VECTORS. */
+uint16_t xbar_mvm_input(const struct mvm *mvm, uint32_t first, uint32_t end);
 
 /*
  * mvm_product.c: d[v][c % KERNEL_COLUMNS] of @rows vectors from @row (of the run) and @columns columns from @column, all of one
@@ -75,10 +96,18 @@ void xbar_mvm_input_piece(void *mvm, uint32_t index);
 uint64_t xbar_mvm_product(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
 			  uint32_t column, uint32_t columns, uint32_t group, int32_t *d);
 
+/* mvm_analog.c: the same on the analog path. */
+uint64_t xbar_mvm_product_analog(const struct mvm *mvm, uint32_t variant, uint32_t row,
+				 uint32_t rows, uint32_t column, uint32_t columns, uint32_t group,
+				 int32_t *d);
+
+/* mvm_finish.c: the results of a part, of at most MVM_ROWS vectors; LF_STATUS_*. Adds to @clips. */
+uint16_t xbar_mvm_finish(const struct mvm *mvm, const struct mvm_part *part, uint64_t *clips);
+
 /* mvm_float.c: vector @index of the command, on an fp32 matrix. */
 void xbar_mvm_float_vector(void *mvm, uint32_t index);
 
-/* mvm.c: lay out the workspace for @count vectors of @plane; bytes it takes. */
+/* mvm.c: lay out the workspace for @count vectors; bytes it takes. */
 size_t xbar_mvm_layout(struct mvm *mvm, char *workspace);
 
 #endif

@@ -9,23 +9,79 @@
 /* Columns computed together. */
 #define COLUMNS 256
 
+static const float *weight_at(const struct mvm *mvm, uint32_t row, uint32_t column)
+{
+	uint32_t tile_rows = mvm->xbar->params.tile_rows, tile_weights = mvm->xbar->tile_weights;
+	const void *tile =
+		xbar_cells_tile(mvm->xbar, mvm->matrix, row / tile_rows, column / tile_weights);
+
+	return (const float *)tile + (size_t)(row % tile_rows) * tile_weights +
+	       column % tile_weights;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static float input_of(const struct mvm *mvm, const float *x, const float *g, uint32_t k)
+{
+	float value = x[k];
+
+	if (mvm->factor)
+		value *= mvm->factor[k];
+	if (g)
+		value *= g[k];
+	return value;
+}
+
+/* d[c] += the products of inputs [first, end) of one tile with columns from @column of that tile. */
+static void add_tile(const struct mvm *mvm, const float *x, uint32_t first, uint32_t end,
+		     uint32_t column, uint32_t columns, float *d)
+{
+	const float *weights = weight_at(mvm, first, column);
+
+	for (uint32_t k = first; k < end; k++, weights += mvm->xbar->tile_weights) {
+		float value = input_of(mvm, x, NULL, k);
+
+		for (uint32_t c = 0; c < columns; c++)
+			d[c] += value * weights[c];
+	}
+}
+
+/* Likewise in transpose: @rows results of one tile. */
+static void add_tile_transpose(const struct mvm *mvm, const float *x, const float *g,
+			       uint32_t first, uint32_t end, uint32_t row, uint32_t rows, float *d)
+{
+	const float *weights = weight_at(mvm, row, first);
+
+	for (uint32_t k = first; k < end; k++, weights++) {
+		float value = input_of(mvm, x, g, k);
+
+		for (uint32_t r = 0; r < rows; r++)
+			d[r] += value * weights[(size_t)r * mvm->xbar->tile_weights];
+	}
+}
+
 /* d[c] = sum over inputs k in [first, end) of x[k] f[k] g[k] w[k][column + c] */
 static void dot(const struct mvm *mvm, const float *x, const float *g, uint32_t first, uint32_t end,
 		uint32_t column, uint32_t columns, float *d)
 {
-	const float *weights = mvm->plane->weights;
+	uint32_t rows = mvm->xbar->params.tile_rows, weights = mvm->xbar->tile_weights;
+	uint32_t across = mvm->transpose ? rows : weights, along = mvm->transpose ? weights : rows;
+	uint32_t next_column, next;
 
 	memset(d, 0, columns * sizeof(*d));
-	for (uint32_t k = first; k < end; k++) {
-		const float *row = weights + (size_t)k * mvm->plane->outputs + column;
-		float value = x[k];
-
-		if (mvm->factor)
-			value *= mvm->factor[k];
-		if (g)
-			value *= g[k];
-		for (uint32_t c = 0; c < columns; c++)
-			d[c] += value * row[c];
+	for (uint32_t c = column; c < column + columns; c = next_column) {
+		next_column = least((c / across + 1) * across, column + columns);
+		for (uint32_t k = first; k < end; k = next) {
+			next = least((k / along + 1) * along, end);
+			if (mvm->transpose)
+				add_tile_transpose(mvm, x, g, k, next, c, next_column - c,
+						   d + c - column);
+			else
+				add_tile(mvm, x, k, next, c, next_column - c, d + c - column);
+		}
 	}
 }
 
@@ -42,16 +98,16 @@ static bool store(float *y, float value)
 static bool sum_tiles(const struct mvm *mvm, const float *x, float *partials, uint32_t column,
 		      uint32_t columns, float *t)
 {
-	const struct plane *plane = mvm->plane;
+	const struct route *route = mvm->route;
 	bool finite = true;
 	float d[COLUMNS];
 
-	for (uint32_t i = 0; i < plane->groups; i++) {
-		uint32_t first = i * plane->group, end = first + plane->group;
-		size_t at = (size_t)i * plane->outputs + column;
+	for (uint32_t i = 0; i < route->groups; i++) {
+		uint32_t first = i * route->group, end = first + route->group;
+		size_t at = (size_t)i * route->outputs + column;
 
-		if (end > plane->inputs)
-			end = plane->inputs;
+		if (end > route->inputs)
+			end = route->inputs;
 		dot(mvm, x, NULL, first, end, column, columns, d);
 		for (uint32_t c = 0; c < columns; c++) {
 			if (partials)
@@ -69,7 +125,7 @@ static bool sum_tiles(const struct mvm *mvm, const float *x, float *partials, ui
 static bool compute(const struct mvm *mvm, const float *x, float *y, float *partials,
 		    uint32_t column, uint32_t columns)
 {
-	const struct plane *plane = mvm->plane;
+	const struct route *route = mvm->route;
 	bool finite = true;
 	float t[COLUMNS];
 
@@ -77,11 +133,11 @@ static bool compute(const struct mvm *mvm, const float *x, float *y, float *part
 		const float *g = mvm->scale;
 
 		if (mvm->tile_scale)
-			g += (size_t)(column / mvm->xbar->params.tile_rows) * plane->inputs;
-		dot(mvm, x, g, 0, plane->inputs, column, columns, t);
+			g += (size_t)(column / mvm->xbar->params.tile_rows) * route->inputs;
+		dot(mvm, x, g, 0, route->inputs, column, columns, t);
 	} else {
 		if (!mvm->tile_scale)
-			dot(mvm, x, NULL, 0, plane->inputs, column, columns, t);
+			dot(mvm, x, NULL, 0, route->inputs, column, columns, t);
 		if (mvm->tile_scale || partials)
 			finite = sum_tiles(mvm, x, partials, column, columns, t);
 		for (uint32_t c = 0; mvm->scale && !mvm->tile_scale && c < columns; c++)
@@ -103,7 +159,7 @@ void xbar_mvm_float_vector(void *argument, uint32_t v)
 	const float *x = (const void *)(mvm->input.memory + v * mvm->input.stride);
 	float *y = (void *)(mvm->output.memory + v * mvm->output.stride);
 	float *partials = (void *)mvm->partials.memory;
-	uint32_t outputs = mvm->plane->outputs, columns;
+	uint32_t outputs = mvm->route->outputs, columns;
 	uint32_t widest = COLUMNS;
 	bool finite = true;
 

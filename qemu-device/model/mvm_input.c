@@ -20,8 +20,8 @@ static float from_bits(uint32_t bits)
 /* Sums of an int8 vector over the segments; LF_STATUS_INVALID for -128. */
 static uint16_t take_int8(const struct mvm *mvm, const int8_t *x, int8_t *q, int32_t *sums)
 {
-	uint32_t inputs = mvm->plane->inputs;
-	uint32_t segment = mvm->segments == 1 ? inputs : mvm->plane->group;
+	uint32_t inputs = mvm->route->inputs;
+	uint32_t segment = mvm->segments == 1 ? inputs : mvm->route->group;
 
 	memcpy(q, x, inputs);
 	for (uint32_t i = 0; i < mvm->segments; i++) {
@@ -40,8 +40,8 @@ static uint16_t take_int8(const struct mvm *mvm, const int8_t *x, int8_t *q, int
 static uint16_t quantise(const struct mvm *mvm, const float *x, const float *g, int8_t *q, float *s,
 			 int32_t *sums)
 {
-	uint32_t inputs = mvm->plane->inputs;
-	uint32_t segment = mvm->segments == 1 ? inputs : mvm->plane->group;
+	uint32_t inputs = mvm->route->inputs;
+	uint32_t segment = mvm->segments == 1 ? inputs : mvm->route->group;
 	uint32_t magnitude = mvm->kernels->magnitude(x, mvm->factor, g, inputs);
 	float inverse = 0.0f;
 
@@ -77,7 +77,7 @@ static uint64_t spread(int8_t q)
 /* The lane of one vector in its block: for each four inputs 8 bytes, one a bit-cycle. */
 static void drive(const struct mvm *mvm, const int8_t *q, uint8_t *lane)
 {
-	for (uint32_t k = 0; k < mvm->plane->quads; k++, q += 4, lane += 8 * KERNEL_VECTORS) {
+	for (uint32_t k = 0; k < mvm->route->quads; k++, q += 4, lane += 8 * KERNEL_VECTORS) {
 		uint64_t cycles =
 			spread(q[0]) | spread(q[1]) << 1 | spread(q[2]) << 2 | spread(q[3]) << 3;
 
@@ -89,7 +89,7 @@ static uint16_t input_vector(const struct mvm *mvm, uint32_t variant, uint32_t v
 {
 	const char *x = mvm->input.memory + (mvm->first + v) * mvm->input.stride;
 	size_t index = (size_t)variant * mvm->count + v;
-	uint32_t inputs = mvm->plane->inputs;
+	uint32_t inputs = mvm->route->inputs;
 	int8_t *q = mvm->q + index * mvm->q_stride;
 	int32_t *sums = mvm->sums + index * mvm->segments;
 	const float *g = NULL;
@@ -104,7 +104,7 @@ static uint16_t input_vector(const struct mvm *mvm, uint32_t variant, uint32_t v
 		status = quantise(mvm, (const void *)x, g, q, &mvm->s[index], sums);
 	}
 	memset(q + inputs, 0, mvm->q_stride - inputs);
-	if (!status && mvm->plane->path == PLANE_LOSSY) {
+	if (!status && mvm->line_stride) {
 		uint32_t blocks = (mvm->count + KERNEL_VECTORS - 1) / KERNEL_VECTORS;
 		uint32_t block = v / KERNEL_VECTORS;
 
@@ -115,27 +115,27 @@ static uint16_t input_vector(const struct mvm *mvm, uint32_t variant, uint32_t v
 	return status;
 }
 
-void xbar_mvm_input_piece(void *argument, uint32_t index)
+/* Lanes without a vector drive nothing. */
+static void blank_lanes(const struct mvm *mvm, uint32_t variant)
 {
-	const struct mvm *mvm = argument;
-	uint32_t first = index * MVM_INPUT_PIECE, end = first + MVM_INPUT_PIECE;
-	uint16_t status = xbar_device_cancelled(mvm->xbar) ? LF_STATUS_ABORTED : LF_STATUS_OK;
+	uint32_t blocks = mvm->count / KERNEL_VECTORS + 1, used = mvm->count % KERNEL_VECTORS;
+	uint8_t *last = mvm->lines + ((size_t)variant * blocks + blocks - 1) * mvm->line_stride;
 
-	if (end > mvm->count)
-		end = mvm->count;
+	for (uint32_t k = 0; k < mvm->route->quads; k++)
+		memset(last + k * 8 * KERNEL_VECTORS + used * 8, 0, 8 * (KERNEL_VECTORS - used));
+}
+
+uint16_t xbar_mvm_input(const struct mvm *mvm, uint32_t first, uint32_t end)
+{
 	for (uint32_t variant = 0; variant < mvm->variants; variant++) {
-		for (uint32_t v = first; !status && v < end; v++)
-			status = input_vector(mvm, variant, v);
-		/* Lanes without a vector drive nothing. */
-		if (mvm->plane->path == PLANE_LOSSY && end == mvm->count && end % KERNEL_VECTORS) {
-			uint32_t blocks = end / KERNEL_VECTORS + 1, used = end % KERNEL_VECTORS;
-			uint8_t *last = mvm->lines +
-					((size_t)variant * blocks + blocks - 1) * mvm->line_stride;
+		for (uint32_t v = first; v < end; v++) {
+			uint16_t status = input_vector(mvm, variant, v);
 
-			for (uint32_t k = 0; k < mvm->plane->quads; k++)
-				memset(last + k * 8 * KERNEL_VECTORS + used * 8, 0,
-				       8 * (KERNEL_VECTORS - used));
+			if (status)
+				return status;
 		}
+		if (mvm->line_stride && end == mvm->count && end % KERNEL_VECTORS)
+			blank_lanes(mvm, variant);
 	}
-	mvm->status[index] = status;
+	return LF_STATUS_OK;
 }

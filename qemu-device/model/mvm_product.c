@@ -1,57 +1,192 @@
 // SPDX-License-Identifier: MIT
 /*
- * Integer products of an MVM: exactly, or conversion by conversion.
+ * Integer products of an MVM, from the weights where the memory has them: exactly, or conversion by conversion.
  */
 #include <string.h>
 
 #include "mvm.h"
 
-static void product_exact(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
-			  uint32_t block, uint32_t group, int32_t *d)
+/* Inputs that a strip shows: 32 KiB of weights, so that they stay near while vectors pass. */
+#define STRIP_INPUTS 512
+
+/* A strip that had to be copied: [KERNEL_COLUMNS] outputs by so many inputs, a multiple of 16. */
+#define COPY_INPUTS  256
+
+/* Bytes of four rows by four columns, which no geometry tears apart. */
+#define UNIT_BYTES   16
+
+/**
+ * struct window - what a product still needs
+ * @column: first output, a multiple of KERNEL_COLUMNS
+ * @first: first input
+ * @end: of the inputs of the product
+ */
+struct window {
+	uint32_t column;
+	uint32_t first;
+	uint32_t end;
+};
+
+static uint32_t least(uint32_t a, uint32_t b)
 {
-	const struct plane *plane = mvm->plane;
+	return a < b ? a : b;
+}
+
+static uint32_t round_up(uint32_t value, uint32_t to)
+{
+	return (value + to - 1) / to * to;
+}
+
+/* Whether 16 outputs and what a kernel loads with them always lie in one tile. */
+static bool shows_tiles(const struct mvm *mvm)
+{
+	const struct xbar *xbar = mvm->xbar;
+
+	return xbar->tile_weights % KERNEL_LANES == 0 &&
+	       (!mvm->transpose || xbar->params.tile_rows % KERNEL_LANES == 0);
+}
+
+/* Where the weights of 16 outputs from @output and the inputs of group @group begin. */
+static const uint8_t *tile_pointer(const struct mvm *mvm, uint32_t group, uint32_t output)
+{
+	uint32_t tile_rows = mvm->xbar->params.tile_rows, tile_weights = mvm->xbar->tile_weights;
+
+	if (mvm->transpose)
+		return xbar_cells_tile(mvm->xbar, mvm->matrix, output / tile_rows, group) +
+		       (size_t)(output % tile_rows) * tile_weights;
+	return xbar_cells_tile(mvm->xbar, mvm->matrix, group, output / tile_weights) +
+	       (size_t)(output % tile_weights) * 4;
+}
+
+/* Pointers into the tiles of @window, whose first input begins a group; the number of inputs. */
+static uint32_t show_tiles(const struct mvm *mvm, const struct window *window,
+			   const uint8_t *(*runs)[KERNEL_POINTERS], struct strip *strip)
+{
+	const struct route *route = mvm->route;
+	uint32_t size = mvm->transpose ? mvm->xbar->tile_weights : mvm->xbar->params.tile_rows;
+	uint32_t group = window->first / size;
+	uint32_t most = size < STRIP_INPUTS ? STRIP_INPUTS / size : 1;
+	uint32_t inputs = least(window->end - window->first, most * size);
+
+	strip->runs = runs;
+	strip->count = (inputs + size - 1) / size;
+	strip->inputs = size;
+	strip->last_inputs =
+		round_up(inputs - (strip->count - 1) * size, mvm->transpose ? KERNEL_LANES : 4);
+	strip->stride = (size_t)mvm->xbar->tile_weights * 4;
+	for (uint32_t run = 0; run <= strip->count; run++)
+		for (uint32_t i = 0; i < KERNEL_POINTERS; i++) {
+			uint32_t output = window->column + i * KERNEL_LANES;
+
+			/* Outputs that are not there are computed from others, and not looked at. */
+			if (output >= route->outputs)
+				output = window->column;
+			runs[run][i] =
+				tile_pointer(mvm, least(group + run, route->groups - 1), output);
+		}
+	return inputs;
+}
+
+/* Four rows by four columns of the matrix, whatever tile they lie in; zeros outside. */
+static void copy_unit(const struct mvm *mvm, uint32_t row, uint32_t column, uint8_t *to)
+{
+	uint32_t tile_rows = mvm->xbar->params.tile_rows, tile_weights = mvm->xbar->tile_weights;
+	const uint8_t *tile;
+
+	if (row >= mvm->matrix->entry.rows || column >= mvm->matrix->entry.cols) {
+		memset(to, 0, UNIT_BYTES);
+		return;
+	}
+	tile = xbar_cells_tile(mvm->xbar, mvm->matrix, row / tile_rows, column / tile_weights);
+	memcpy(to,
+	       tile + (size_t)(row % tile_rows) * tile_weights +
+		       (size_t)(column % tile_weights) * 4,
+	       UNIT_BYTES);
+}
+
+/* A copy in which 16 outputs lie together, for tiles that are no multiples of 16. */
+static uint32_t copy_tiles(const struct mvm *mvm, const struct window *window, uint8_t *copy,
+			   const uint8_t *(*runs)[KERNEL_POINTERS], struct strip *strip)
+{
+	uint32_t inputs = least(window->end - window->first, COPY_INPUTS);
+	uint32_t padded = round_up(inputs, mvm->transpose ? KERNEL_LANES : 4);
+
+	*strip = (struct strip){
+		.runs = runs,
+		.count = 1,
+		.last_inputs = padded,
+		.stride = 4 * (mvm->transpose ? COPY_INPUTS : KERNEL_COLUMNS),
+	};
+	for (uint32_t k = 0; k < padded; k += 4)
+		for (uint32_t c = 0; c < KERNEL_COLUMNS; c += 4) {
+			if (mvm->transpose)
+				copy_unit(mvm, window->column + c, window->first + k,
+					  copy + (size_t)c / 4 * strip->stride + (size_t)k * 4);
+			else
+				copy_unit(mvm, window->first + k, window->column + c,
+					  copy + (size_t)k / 4 * strip->stride + (size_t)c * 4);
+		}
+	for (uint32_t i = 0; i < KERNEL_POINTERS; i++)
+		runs[0][i] = runs[1][i] =
+			copy +
+			i * (mvm->transpose ? KERNEL_LANES / 4 * strip->stride : 4 * KERNEL_LANES);
+	return inputs;
+}
+
+static void product_exact(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
+			  uint32_t column, uint32_t group, int32_t *d)
+{
+	const struct route *route = mvm->route;
+	const uint8_t *runs[STRIP_INPUTS / 4 + 1][KERNEL_POINTERS];
+	uint8_t copy[COPY_INPUTS * KERNEL_COLUMNS] __attribute__((aligned(64)));
 	size_t index = (size_t)variant * mvm->count + row;
-	uint32_t first = 0, quads = plane->quads, segment = 0;
+	const int8_t *q = mvm->q + index * mvm->q_stride;
+	uint32_t segment = group == MVM_ALL_GROUPS || mvm->segments == 1 ? 0 : group;
+	struct window window = { .column = column, .end = route->inputs };
+	struct strip strip;
+	bool more = false;
 
 	if (group != MVM_ALL_GROUPS) {
-		first = group * plane->group / 4;
-		quads = plane->quads - first < plane->group / 4 ? plane->quads - first
-								: plane->group / 4;
-		segment = mvm->segments == 1 ? 0 : group;
+		window.first = group * route->group;
+		window.end = least(window.first + route->group, route->inputs);
 	}
-	mvm->kernels->gemm(mvm->q + index * mvm->q_stride + 4 * (size_t)first, mvm->q_stride,
-			   (const uint8_t *)plane->weights +
-				   ((size_t)block * plane->quads + first) * 4 * KERNEL_COLUMNS,
-			   quads, mvm->sums + index * mvm->segments + segment, mvm->segments, rows,
-			   d);
+	while (window.first < window.end) {
+		uint32_t inputs = shows_tiles(mvm) ? show_tiles(mvm, &window, runs, &strip)
+						   : copy_tiles(mvm, &window, copy, runs, &strip);
+
+		mvm->kernels->gemm[mvm->transpose](q + window.first, mvm->q_stride, &strip,
+						   mvm->sums + index * mvm->segments + segment,
+						   mvm->segments, rows, more, d);
+		window.first += inputs;
+		more = true;
+	}
 }
 
 static uint64_t product_lossy(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
 			      uint32_t column, uint32_t columns, uint32_t group, int32_t *d)
 {
-	const struct plane *plane = mvm->plane;
+	const struct route *route = mvm->route;
 	uint32_t blocks = (mvm->count + KERNEL_VECTORS - 1) / KERNEL_VECTORS;
 	uint32_t first = group == MVM_ALL_GROUPS ? 0 : group;
-	uint32_t end = group == MVM_ALL_GROUPS ? plane->groups : group + 1;
+	uint32_t end = group == MVM_ALL_GROUPS ? route->groups : group + 1;
 	const uint8_t *lines =
 		mvm->lines + ((size_t)variant * blocks + row / KERNEL_VECTORS) * mvm->line_stride;
+	int8_t weights[KERNEL_INPUTS];
 	int32_t sums[KERNEL_COLUMNS][MVM_ROWS];
 	uint64_t clips = 0;
 
 	memset(sums, 0, sizeof(sums));
-	for (uint32_t i = first; i < end; i++) {
-		uint32_t quad = i * plane->group / 4;
-		uint32_t quads = plane->quads - quad < plane->group / 4 ? plane->quads - quad
-									: plane->group / 4;
-		const int8_t *weights = (const int8_t *)plane->weights +
-					((size_t)i * plane->outputs + column) * plane->group;
+	for (uint32_t i = first; i < end; i++)
+		for (uint32_t c = 0; c < columns; c++) {
+			uint32_t quads = xbar_cells_gather(mvm->xbar, mvm->matrix, mvm->transpose,
+							   i, column + c, weights) /
+					 4;
 
-		for (uint32_t c = 0; c < columns; c++)
-			clips += mvm->kernels->convert(&plane->converter,
-						       weights + (size_t)c * plane->group, quads,
-						       lines + (size_t)quad * 8 * KERNEL_VECTORS,
-						       mvm->line_stride, rows, sums[c]);
-	}
+			clips += mvm->convert(&route->converter, weights, quads,
+					      lines + (size_t)i * route->group / 4 * 8 *
+							      KERNEL_VECTORS,
+					      mvm->line_stride, rows, sums[c]);
+		}
 	d += column % KERNEL_COLUMNS;
 	for (uint32_t v = 0; v < rows; v++)
 		for (uint32_t c = 0; c < columns; c++)
@@ -62,8 +197,8 @@ static uint64_t product_lossy(const struct mvm *mvm, uint32_t variant, uint32_t 
 uint64_t xbar_mvm_product(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
 			  uint32_t column, uint32_t columns, uint32_t group, int32_t *d)
 {
-	if (mvm->plane->path == PLANE_LOSSY)
+	if (mvm->route->path == ROUTE_LOSSY)
 		return product_lossy(mvm, variant, row, rows, column, columns, group, d);
-	product_exact(mvm, variant, row, rows, column / KERNEL_COLUMNS, group, d);
+	product_exact(mvm, variant, row, rows, column - column % KERNEL_COLUMNS, group, d);
 	return 0;
 }

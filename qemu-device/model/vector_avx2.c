@@ -74,38 +74,51 @@ int32_t xbar_quantise_avx2(const float *x, const float *f, const float *g, float
 							      inverse, count - whole, q + whole);
 }
 
-uint32_t xbar_finish_avx2(const struct finish *finish, const int32_t *d, uint32_t count)
+/* The numbers of vector @v from column @c on. */
+static const float *numbers(const struct floats *floats, uint32_t v, uint32_t c)
 {
-	const __m256 s = _mm256_set1_ps(finish->s);
-	uint32_t whole = count / 8 * 8, largest, rest;
+	return floats->first ? floats->first + v * floats->stride + c : NULL;
+}
+
+uint32_t xbar_finish_avx2(const struct finish *finish, const int32_t *d, uint32_t vectors,
+			  uint32_t columns)
+{
+	uint32_t whole = columns / 8 * 8, largest, rest;
 	__m256i lanes = _mm256_setzero_si256();
-	struct finish remainder;
+	struct finish remainder = *finish;
 
-	for (uint32_t c = 0; c < whole; c += 8) {
-		__m256 t = _mm256_cvtepi32_ps(
-			_mm256_loadu_si256((const __m256i *)(const void *)(d + c)));
+	for (uint32_t v = 0; v < vectors; v++) {
+		const __m256 s = _mm256_set1_ps(finish->s[v]);
+		const float *before = numbers(&finish->before, v, 0);
+		const float *accumulate = numbers(&finish->accumulate, v, 0);
+		float *y = finish->y.first + v * finish->y.stride;
 
-		t = _mm256_mul_ps(t, s);
-		if (finish->scale)
-			t = _mm256_mul_ps(t, _mm256_loadu_ps(finish->scale + c));
-		if (finish->before)
-			t = _mm256_add_ps(_mm256_loadu_ps(finish->before + c), t);
-		if (finish->accumulate)
-			t = _mm256_add_ps(_mm256_loadu_ps(finish->accumulate + c), t);
-		if (finish->bias)
-			t = _mm256_add_ps(t, _mm256_loadu_ps(finish->bias + c));
-		_mm256_storeu_ps(finish->y + c, t);
-		lanes = _mm256_max_epu32(lanes, magnitude_bits(t));
+		for (uint32_t c = 0; c < whole; c += 8) {
+			const int32_t *from = d + (size_t)v * KERNEL_COLUMNS + c;
+			__m256 t = _mm256_cvtepi32_ps(
+				_mm256_loadu_si256((const __m256i *)(const void *)from));
+
+			t = _mm256_mul_ps(t, s);
+			if (finish->scale)
+				t = _mm256_mul_ps(t, _mm256_loadu_ps(finish->scale + c));
+			if (before)
+				t = _mm256_add_ps(_mm256_loadu_ps(before + c), t);
+			if (accumulate)
+				t = _mm256_add_ps(_mm256_loadu_ps(accumulate + c), t);
+			if (finish->bias)
+				t = _mm256_add_ps(t, _mm256_loadu_ps(finish->bias + c));
+			_mm256_storeu_ps(y + c, t);
+			lanes = _mm256_max_epu32(lanes, magnitude_bits(t));
+		}
 	}
 	largest = largest_of(lanes);
-	remainder = (struct finish){
-		.s = finish->s,
-		.scale = at(finish->scale, whole),
-		.before = at(finish->before, whole),
-		.accumulate = at(finish->accumulate, whole),
-		.bias = at(finish->bias, whole),
-		.y = finish->y + whole,
-	};
-	rest = xbar_finish_scalar(&remainder, d + whole, count - whole);
+	if (whole == columns)
+		return largest;
+	remainder.scale = at(finish->scale, whole);
+	remainder.before.first = (float *)numbers(&finish->before, 0, whole);
+	remainder.accumulate.first = (float *)numbers(&finish->accumulate, 0, whole);
+	remainder.bias = at(finish->bias, whole);
+	remainder.y.first += whole;
+	rest = xbar_finish_scalar(&remainder, d + whole, vectors, columns - whole);
 	return rest > largest ? rest : largest;
 }

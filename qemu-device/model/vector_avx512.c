@@ -55,26 +55,47 @@ int32_t xbar_quantise_avx512(const float *x, const float *f, const float *g, flo
 	return _mm512_reduce_add_epi32(sum);
 }
 
-uint32_t xbar_finish_avx512(const struct finish *finish, const int32_t *d, uint32_t count)
+/* Sixteen columns of all vectors. */
+static inline __m512i finish_columns(const struct finish *finish, const int32_t *d,
+				     uint32_t vectors, uint32_t c, __mmask16 mask, __m512i largest)
 {
-	const __m512 s = _mm512_set1_ps(finish->s);
-	__m512i largest = _mm512_setzero_si512();
+	const __m512 scale = finish->scale ? _mm512_maskz_loadu_ps(mask, finish->scale + c)
+					   : _mm512_setzero_ps();
+	const __m512 bias =
+		finish->bias ? _mm512_maskz_loadu_ps(mask, finish->bias + c) : _mm512_setzero_ps();
+	const float *before = finish->before.first, *accumulate = finish->accumulate.first;
+	float *y = finish->y.first + c;
 
-	for (uint32_t c = 0; c < count; c += 16) {
-		__mmask16 mask = tail(count - c);
-		__m512 t = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask, d + c));
+	d += c;
+	for (uint32_t v = 0; v < vectors; v++, d += KERNEL_COLUMNS, y += finish->y.stride) {
+		__m512 t = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask, d));
 
-		t = _mm512_mul_ps(t, s);
+		t = _mm512_mul_ps(t, _mm512_set1_ps(finish->s[v]));
 		if (finish->scale)
-			t = _mm512_mul_ps(t, _mm512_maskz_loadu_ps(mask, finish->scale + c));
-		if (finish->before)
-			t = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, finish->before + c), t);
-		if (finish->accumulate)
-			t = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, finish->accumulate + c), t);
+			t = _mm512_mul_ps(t, scale);
+		if (before)
+			t = _mm512_add_ps(
+				_mm512_maskz_loadu_ps(mask, before + v * finish->before.stride + c),
+				t);
+		if (accumulate)
+			t = _mm512_add_ps(
+				_mm512_maskz_loadu_ps(
+					mask, accumulate + v * finish->accumulate.stride + c),
+				t);
 		if (finish->bias)
-			t = _mm512_add_ps(t, _mm512_maskz_loadu_ps(mask, finish->bias + c));
-		_mm512_mask_storeu_ps(finish->y + c, mask, t);
+			t = _mm512_add_ps(t, bias);
+		_mm512_mask_storeu_ps(y, mask, t);
 		largest = _mm512_mask_max_epu32(largest, mask, largest, magnitude_bits(t));
 	}
+	return largest;
+}
+
+uint32_t xbar_finish_avx512(const struct finish *finish, const int32_t *d, uint32_t vectors,
+			    uint32_t columns)
+{
+	__m512i largest = _mm512_setzero_si512();
+
+	for (uint32_t c = 0; c < columns; c += 16)
+		largest = finish_columns(finish, d, vectors, c, tail(columns - c), largest);
 	return _mm512_reduce_max_epu32(largest);
 }

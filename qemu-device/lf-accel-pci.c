@@ -6,10 +6,12 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "hw/hotplug.h"
 #include "hw/pci/msi.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pcie.h"
+#include "hw/pci/pcie_port.h"
 #include "migration/vmstate.h"
 #include "qemu/module.h"
 #include "lf-accel.h"
@@ -63,9 +65,60 @@ static void lf_pci_raise(LFAccel *s, unsigned vector)
     }
 }
 
+static bool lf_pci_check_removable(LFAccel *s, Error **errp)
+{
+    DeviceState *device = s->device;
+
+    if (!device->parent_bus || !qbus_is_hotpluggable(device->parent_bus) ||
+        !qdev_get_hotplug_handler(device)) {
+        error_setg(errp, "the device is not behind a port that can lose it");
+        return false;
+    }
+    return true;
+}
+
+/* What a port that reports hotplug tells the host of an empty slot. */
+static void lf_pci_tell_port(PCIDevice *port)
+{
+    uint8_t *express = port->config + port->exp.exp_cap;
+    uint16_t control;
+    uint16_t status;
+
+    pci_word_test_and_clear_mask(express + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDS);
+    pci_word_test_and_clear_mask(express + PCI_EXP_LNKSTA,
+                                 PCI_EXP_LNKSTA_DLLLA);
+    pci_word_test_and_set_mask(express + PCI_EXP_SLTSTA,
+                               PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC);
+    /* The control written as it is makes the port look at its status anew. */
+    pcie_cap_slot_get(port, &control, &status);
+    pcie_cap_slot_write_config(port, control, status,
+                               port->exp.exp_cap + PCI_EXP_SLTCTL, control,
+                               sizeof(control));
+}
+
+/*
+ * A card that is pulled: no attention button, no consent. What device_del does
+ * once the host has agreed happens at once, and the port reports it.
+ */
+static void lf_pci_remove(LFAccel *s)
+{
+    DeviceState *device = s->device;
+    HotplugHandler *handler = qdev_get_hotplug_handler(device);
+    Object *port = object_dynamic_cast(OBJECT(handler), TYPE_PCIE_SLOT);
+
+    device->pending_deleted_event = true;
+    hotplug_handler_unplug(handler, device, &error_abort);
+    object_unparent(OBJECT(device));
+    if (port) {
+        lf_pci_tell_port(PCI_DEVICE(port));
+    }
+}
+
 static const LFBus lf_pci_bus = {
     .raise = lf_pci_raise,
     .update = lf_pci_update,
+    .check_removable = lf_pci_check_removable,
+    .remove = lf_pci_remove,
 };
 
 static int lf_pci_add_power_management(PCIDevice *pci, Error **errp)
@@ -149,7 +202,7 @@ static void lf_pci_exit(PCIDevice *pci)
 /* Also how a function level reset arrives. */
 static void lf_pci_reset(DeviceState *device)
 {
-    lf_accel_reset(&LF_ACCEL_PCI(device)->core);
+    lf_accel_bus_reset(&LF_ACCEL_PCI(device)->core);
 }
 
 static void lf_pci_config_write(PCIDevice *pci, uint32_t address,

@@ -14,6 +14,7 @@
 void lf_accel_init(LFAccel *s, Object *owner)
 {
     lf_params_add_properties(s, owner);
+    lf_faults_add_properties(s, owner);
 }
 
 unsigned lf_accel_vectors(const LFAccel *s)
@@ -120,7 +121,7 @@ static bool lf_accel_check(LFAccel *s, Error **errp)
         error_setg(errp, "workers must be 1 to %d", LF_WORKERS_MAX);
         return false;
     }
-    return true;
+    return lf_pacing_parse(s, errp);
 }
 
 /**
@@ -152,10 +153,15 @@ void lf_accel_realize(LFAccel *s, DeviceState *device, const LFBus *bus,
     for (uint32_t i = 0; i < LF_QUEUES_MAX; i++) {
         LFQueue *queue = &s->queues[i];
 
+        queue->s = s;
         queue->index = i;
         queue->stamp_count = LF_RING_ENTRIES_MAX;
         queue->stamps = g_new0(uint64_t, queue->stamp_count);
+        lf_coalesce_init(queue);
+        lf_pacing_init(queue);
     }
+    lf_faults_init(s);
+    s->temperature_mc = (int32_t)s->telemetry.temperature_mc;
     host_memory_backend_set_mapped(s->memory, true);
     vmstate_register_ram(host_memory_backend_get_memory(s->memory), device);
     memory_region_init_io(&s->registers, OBJECT(device), &lf_register_ops, s,
@@ -174,9 +180,14 @@ void lf_accel_unrealize(LFAccel *s)
     s->xbar = NULL;
     lf_workers_destroy(s->pool);
     s->pool = NULL;
+    lf_faults_free(s);
     for (uint32_t i = 0; i < LF_QUEUES_MAX; i++) {
-        g_free(s->queues[i].stamps);
-        s->queues[i].stamps = NULL;
+        LFQueue *queue = &s->queues[i];
+
+        lf_coalesce_free(queue);
+        lf_pacing_free(queue);
+        g_free(queue->stamps);
+        queue->stamps = NULL;
     }
 }
 
@@ -187,7 +198,7 @@ void lf_accel_finalize(LFAccel *s)
 }
 
 /**
- * lf_accel_reset() - LF_CONTROL_RESET, and every reset of the bus
+ * lf_accel_reset() - LF_CONTROL_RESET, and part of every reset of the bus
  * @s: the device
  *
  * Never waits: a calculation in progress is told to end, is found to be orphaned
@@ -203,27 +214,33 @@ void lf_accel_reset(LFAccel *s)
         queue->submission = 0;
         queue->completion = 0;
         queue->entries = 0;
+        queue->coalesce = 0;
     }
     s->control = 0;
     s->fatal = false;
     s->resetting = s->running != NULL;
     s->irq_status = 0;
     s->irq_mask = 0;
-    s->inject = 0;
+    s->events = 0;
     s->time_advance_low = 0;
+    s->energy_threshold_low = 0;
+    s->energy_threshold_pj = 0;
+    s->paced_until_ns = 0;
     memset(s->latched, 0, sizeof(s->latched));
+    lf_faults_reset(s);
     s->bus->update(s);
 }
 
-/* Tell the host that a status register has changed by itself. */
-void lf_accel_event(LFAccel *s)
+/* A reset of the function or of all behind it: the registers answer again. */
+void lf_accel_bus_reset(LFAccel *s)
 {
-    s->bus->raise(s, 0);
+    s->all_ones = false;
+    lf_accel_reset(s);
 }
 
 /* End all work until a reset. */
 void lf_accel_fatal(LFAccel *s)
 {
     s->fatal = true;
-    lf_accel_event(s);
+    lf_events_raise(s, LF_EVENT_FATAL);
 }

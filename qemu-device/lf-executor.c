@@ -12,12 +12,26 @@
 #include "lf-accel.h"
 #include "trace.h"
 
-static void lf_executor_settle_time(LFAccel *s)
+/*
+ * Tell the model what it was too busy to be told, and the host what came of it:
+ * at once when no job runs, else after the job.
+ */
+void lf_executor_settle(LFAccel *s)
 {
-    if (s->xbar && s->time_advance_ns) {
+    if (!s->xbar || s->running) {
+        return;
+    }
+    if (s->time_advance_ns) {
         xbar_advance_time(s->xbar, s->time_advance_ns);
         s->time_advance_ns = 0;
     }
+    if (s->temperature_pending) {
+        xbar_set_temperature(s->xbar, s->temperature_mc);
+        s->temperature_pending = false;
+    }
+    lf_faults_settle(s);
+    lf_events_raise(s, xbar_take_events(s->xbar));
+    lf_events_check_energy(s);
 }
 
 /* One job of the queue whose turn it is; false when there is none. */
@@ -34,7 +48,7 @@ static bool lf_executor_step(LFAccel *s)
     lf_job_execute(s, queue);
     s->running = NULL;
 
-    lf_executor_settle_time(s);
+    lf_executor_settle(s);
     s->resetting = false;
     qemu_cond_broadcast(&s->idle);
     return true;
@@ -96,13 +110,18 @@ void lf_executor_wake(LFAccel *s)
     qemu_cond_signal(&s->wake);
 }
 
-/* LF_REG_TIME_ADVANCE: at once when the model is free, else after the job. */
+/* LF_REG_TIME_ADVANCE. */
 void lf_executor_advance_time(LFAccel *s, uint64_t nanoseconds)
 {
     s->time_advance_ns += nanoseconds;
-    if (!s->running) {
-        lf_executor_settle_time(s);
-    }
+    lf_executor_settle(s);
+}
+
+void lf_executor_set_temperature(LFAccel *s, int32_t millidegrees)
+{
+    s->temperature_mc = millidegrees;
+    s->temperature_pending = true;
+    lf_executor_settle(s);
 }
 
 /* LF_REG_TELEMETRY_LATCH: the totals at the end of the last job. */

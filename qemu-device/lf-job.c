@@ -36,6 +36,7 @@ typedef struct LFJob {
     LFAccel *s;
     LFQueue *queue;
     uint32_t generation;
+    int64_t start_ns; /* on the virtual clock */
     struct lf_submission submission;
     struct lf_command *commands;
     uint32_t command_count;
@@ -118,7 +119,8 @@ static bool lf_job_fetch_commands(LFJob *job)
     }
     job->command_count = count;
     job->commands = g_malloc(bytes);
-    if (lf_dma_read(job->s, le64_to_cpu(submission->commands), job->commands,
+    if (lf_faults_strike(job->s, LF_INJECT_DMA_ERROR, job->queue) ||
+        lf_dma_read(job->s, le64_to_cpu(submission->commands), job->commands,
                     bytes) != MEMTX_OK) {
         return lf_job_refuse(job, LF_STATUS_DMA, "commands");
     }
@@ -415,20 +417,16 @@ static bool lf_job_process(LFJob *job)
 static bool lf_job_inject(LFJob *job)
 {
     LFAccel *s = job->s;
-    uint32_t inject = s->inject;
 
-    if (inject == 0 || job->queue->index == 0) {
-        return false;
-    }
-    s->inject = 0;
-    trace_lf_accel_inject(job->queue->index, le16_to_cpu(job->submission.tag),
-                          inject);
-    if (inject == LF_INJECT_HANG_JOB) {
+    if (lf_faults_strike(s, LF_INJECT_HANG_JOB, job->queue)) {
         job->queue->hung = true;
-    } else {
-        lf_job_refuse(job, LF_STATUS_INTERNAL, "injected");
+        return true;
     }
-    return true;
+    if (lf_faults_strike(s, LF_INJECT_FAIL_JOB, job->queue)) {
+        lf_job_refuse(job, LF_STATUS_INTERNAL, "injected");
+        return true;
+    }
+    return false;
 }
 
 static void lf_job_free(LFJob *job)
@@ -463,7 +461,7 @@ static void lf_job_finish(LFJob *job)
     trace_lf_accel_job_done(job->queue->index, tag,
                             le16_to_cpu(job->completion.status),
                             le64_to_cpu(job->completion.busy_ns));
-    lf_queue_complete(job->s, job->queue, &job->completion);
+    lf_pacing_complete(job->s, job->queue, job->start_ns, &job->completion);
 }
 
 /**
@@ -478,7 +476,12 @@ static void lf_job_finish(LFJob *job)
  */
 void lf_job_execute(LFAccel *s, LFQueue *queue)
 {
-    LFJob job = { .s = s, .queue = queue, .generation = queue->generation };
+    LFJob job = {
+        .s = s,
+        .queue = queue,
+        .generation = queue->generation,
+        .start_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL),
+    };
 
     if (!lf_queue_peek(s, queue, &job.submission)) {
         return;

@@ -26,6 +26,26 @@ bool lf_queue_draining(const LFAccel *s, const LFQueue *queue)
     return s->running == queue && !queue->enabled;
 }
 
+/* Whether the job at its head is being executed, as the host sees it. */
+bool lf_queue_runs(const LFAccel *s, const LFQueue *queue)
+{
+    return queue->enabled &&
+           (s->running == queue || queue->hung || queue->paced);
+}
+
+/* Records that were posted and not taken. */
+uint32_t lf_queue_untaken(const LFQueue *queue)
+{
+    return (queue->completion_tail - queue->completion_head) &
+           (queue->entries - 1);
+}
+
+/* Records that can be posted before the host takes one. */
+uint32_t lf_queue_room(const LFQueue *queue)
+{
+    return queue->entries - 1 - lf_queue_untaken(queue);
+}
+
 /* Stop serving @queue until it is disabled, and tell the host. */
 void lf_queue_fault(LFAccel *s, LFQueue *queue, const char *reason)
 {
@@ -33,7 +53,7 @@ void lf_queue_fault(LFAccel *s, LFQueue *queue, const char *reason)
                   queue->index, reason);
     trace_lf_accel_queue_fault(queue->index, reason);
     queue->fault = true;
-    lf_accel_event(s);
+    lf_events_raise(s, LF_EVENT_QUEUE);
 }
 
 /* The rings are empty, and nothing is known of a job at the head. */
@@ -45,6 +65,8 @@ void lf_queue_clear(LFQueue *queue)
     queue->submission_tail = 0;
     queue->completion_head = 0;
     queue->completion_tail = 0;
+    lf_coalesce_clear(queue);
+    lf_pacing_clear(queue);
 }
 
 void lf_queue_enable(LFAccel *s, LFQueue *queue)
@@ -122,17 +144,17 @@ void lf_queue_submit(LFAccel *s, LFQueue *queue, uint32_t tail)
 void lf_queue_consume(LFAccel *s, LFQueue *queue, uint32_t head)
 {
     uint32_t mask = queue->entries - 1;
-    uint32_t posted;
 
     if (!queue->enabled || queue->fault) {
         return;
     }
-    posted = (queue->completion_tail - queue->completion_head) & mask;
-    if (head > mask || ((head - queue->completion_head) & mask) > posted) {
+    if (head > mask ||
+        ((head - queue->completion_head) & mask) > lf_queue_untaken(queue)) {
         lf_queue_fault(s, queue, "completion doorbell outside the ring");
         return;
     }
     queue->completion_head = head;
+    lf_coalesce_taken(queue);
     lf_executor_wake(s);
 }
 
@@ -160,8 +182,7 @@ bool lf_queue_must_wait(LFAccel *s, LFQueue *queue)
 static bool lf_queue_ready(LFAccel *s, LFQueue *queue)
 {
     return lf_queue_has_jobs(queue) && !queue->fault && !queue->hung &&
-           lf_ring_next(queue, queue->completion_tail) !=
-               queue->completion_head &&
+           !queue->paced && lf_queue_room(queue) > 0 &&
            !(queue->at_barrier && lf_queue_must_wait(s, queue));
 }
 
@@ -196,6 +217,48 @@ bool lf_queue_peek(LFAccel *s, LFQueue *queue, struct lf_submission *submission)
     return true;
 }
 
+/* Whether a job with @tag is on the submission ring. */
+bool lf_queue_has_tag(LFAccel *s, const LFQueue *queue, uint16_t tag)
+{
+    for (uint32_t i = queue->submission_head; i != queue->submission_tail;
+         i = lf_ring_next(queue, i)) {
+        uint64_t address = queue->submission +
+                           i * sizeof(struct lf_submission) +
+                           offsetof(struct lf_submission, tag);
+        uint16_t found = 0;
+
+        if (lf_dma_read(s, address, &found, sizeof(found)) == MEMTX_OK &&
+            le16_to_cpu(found) == tag) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One record to the host's memory; false when it cannot be written. */
+static bool lf_queue_post(LFAccel *s, LFQueue *queue,
+                          const struct lf_completion *completion)
+{
+    const size_t body = offsetof(struct lf_completion, phase);
+    uint64_t address = queue->completion +
+                       queue->completion_tail * sizeof(*completion);
+    uint16_t phase = cpu_to_le16(queue->phase);
+
+    /* The host polls the phase: whatever else it then reads must be there. */
+    if (lf_dma_write(s, address, completion, body) != MEMTX_OK) {
+        return false;
+    }
+    smp_wmb();
+    if (lf_dma_write(s, address + body, &phase, sizeof(phase)) != MEMTX_OK) {
+        return false;
+    }
+    queue->completion_tail = lf_ring_next(queue, queue->completion_tail);
+    if (queue->completion_tail == 0) {
+        queue->phase ^= 1;
+    }
+    return true;
+}
+
 /**
  * lf_queue_complete() - take the entry at the head and post its record
  * @s: the device
@@ -205,31 +268,20 @@ bool lf_queue_peek(LFAccel *s, LFQueue *queue, struct lf_submission *submission)
 void lf_queue_complete(LFAccel *s, LFQueue *queue,
                        struct lf_completion *completion)
 {
-    const size_t body = offsetof(struct lf_completion, phase);
-    uint64_t address = queue->completion +
-                       queue->completion_tail * sizeof(*completion);
-    uint16_t phase = cpu_to_le16(queue->phase);
+    uint32_t records = 1;
 
     queue->submission_head = lf_ring_next(queue, queue->submission_head);
     queue->at_barrier = false;
     completion->submission_head = cpu_to_le16(queue->submission_head);
-
-    /* The host polls the phase: whatever else it then reads must be there. */
-    if (lf_dma_write(s, address, completion, body) != MEMTX_OK) {
-        goto fail;
+    if (lf_faults_spoil_record(s, queue, completion)) {
+        records = 2;
     }
-    smp_wmb();
-    if (lf_dma_write(s, address + body, &phase, sizeof(phase)) != MEMTX_OK) {
-        goto fail;
+    for (uint32_t i = 0; i < records; i++) {
+        if (!lf_queue_post(s, queue, completion)) {
+            lf_queue_fault(s, queue, "completion ring not writable");
+            lf_accel_fatal(s);
+            return;
+        }
     }
-    queue->completion_tail = lf_ring_next(queue, queue->completion_tail);
-    if (queue->completion_tail == 0) {
-        queue->phase ^= 1;
-    }
-    s->bus->raise(s, 1 + queue->index);
-    return;
-
-fail:
-    lf_queue_fault(s, queue, "completion ring not writable");
-    lf_accel_fatal(s);
+    lf_coalesce_posted(s, queue, records);
 }

@@ -9,6 +9,7 @@
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"
 #include "qemu/log.h"
+#include "qapi/error.h"
 #include "lf-accel.h"
 #include "trace.h"
 
@@ -42,7 +43,12 @@ static uint32_t lf_window_read(LFAccel *s, uint32_t offset)
         if (queue->enabled || lf_queue_draining(s, queue)) {
             state |= LF_QUEUE_ENABLED;
         }
+        if (lf_queue_runs(s, queue)) {
+            state |= LF_QUEUE_RUNNING;
+        }
         return state;
+    case LF_QUEUE_COALESCE:
+        return queue->coalesce;
     default:
         return 0;
     }
@@ -85,6 +91,9 @@ static void lf_window_write(LFAccel *s, uint32_t offset, uint32_t value)
         } else if (!queue->enabled) {
             lf_queue_enable(s, queue);
         }
+        break;
+    case LF_QUEUE_COALESCE:
+        lf_coalesce_set(s, queue, value);
         break;
     }
 }
@@ -144,9 +153,18 @@ static uint32_t lf_capability_read(LFAccel *s, uint32_t offset)
         return LF_JOB_BYTES_MAX;
     case LF_REG_PRESET ... LF_REG_PRESET + LF_PRESET_BYTES - 1:
         return ldl_le_p(limits->preset + (offset - LF_REG_PRESET));
+    case LF_REG_TEMPERATURE_MAX:
+        return limits->temperature_max_mc;
+    case LF_REG_TEMPERATURE_CRITICAL:
+        return limits->temperature_critical_mc;
     default:
         return 0;
     }
+}
+
+static bool lf_is_resetting(const LFAccel *s)
+{
+    return s->resetting || s->reset_stuck;
 }
 
 static uint32_t lf_control_read(LFAccel *s, uint32_t offset)
@@ -155,16 +173,22 @@ static uint32_t lf_control_read(LFAccel *s, uint32_t offset)
 
     switch (offset) {
     case LF_REG_CONTROL:
-        return s->control | (s->resetting ? LF_CONTROL_RESET : 0);
+        return s->control | (lf_is_resetting(s) ? LF_CONTROL_RESET : 0);
     case LF_REG_STATUS:
-        status = s->xbar && !s->resetting ? LF_DEVICE_READY : 0;
+        status = s->xbar && !lf_is_resetting(s) ? LF_DEVICE_READY : 0;
         return status | (s->fatal ? LF_DEVICE_FATAL : 0);
     case LF_REG_IRQ_STATUS:
         return s->irq_status;
     case LF_REG_IRQ_MASK:
         return s->irq_mask;
     case LF_REG_INJECT:
-        return s->inject;
+        return lf_faults_armed(s);
+    case LF_REG_EVENTS:
+        return s->events;
+    case LF_REG_ENERGY_THRESHOLD:
+        return extract64(s->energy_threshold_pj, 0, 32);
+    case LF_REG_ENERGY_THRESHOLD + 4:
+        return extract64(s->energy_threshold_pj, 32, 32);
     default:
         return 0;
     }
@@ -175,7 +199,9 @@ static uint64_t lf_register_read(void *opaque, hwaddr offset, unsigned size)
     LFAccel *s = opaque;
     uint32_t value = 0;
 
-    if (offset < LF_REG_CONTROL) {
+    if (s->all_ones) {
+        value = ~0u;
+    } else if (offset < LF_REG_CONTROL) {
         value = lf_capability_read(s, offset);
     } else if (offset < LF_REG_TELEMETRY) {
         value = lf_control_read(s, offset);
@@ -194,6 +220,9 @@ static void lf_control_write(LFAccel *s, uint32_t value)
         lf_accel_reset(s);
         return;
     }
+    if (s->reset_stuck) {
+        return;
+    }
     if (!(value & LF_CONTROL_ENABLE)) {
         for (uint32_t i = 0; i < s->queue_count; i++) {
             lf_queue_disable(s, &s->queues[i]);
@@ -204,12 +233,19 @@ static void lf_control_write(LFAccel *s, uint32_t value)
 
 static void lf_inject_write(LFAccel *s, uint32_t value)
 {
-    if (!s->debug || value > LF_INJECT_FAIL_JOB) {
-        qemu_log_mask(LOG_GUEST_ERROR, "lf-accel: injection %u refused\n",
-                      value);
+    Error *error = NULL;
+
+    if (!s->debug) {
+        qemu_log_mask(LOG_GUEST_ERROR,
+                      "lf-accel: injection without debug=on\n");
         return;
     }
-    s->inject = value;
+    if (!lf_faults_arm(s, extract32(value, 0, 8), extract32(value, 8, 8),
+                       extract32(value, 16, 16), &error)) {
+        qemu_log_mask(LOG_GUEST_ERROR, "lf-accel: injection 0x%x: %s\n", value,
+                      error_get_pretty(error));
+        error_free(error);
+    }
 }
 
 static void lf_doorbell_write(LFAccel *s, uint32_t offset, uint32_t value)
@@ -233,6 +269,9 @@ static void lf_register_write(void *opaque, hwaddr offset, uint64_t value,
     LFAccel *s = opaque;
 
     trace_lf_accel_register_write(offset, value);
+    if (s->all_ones) {
+        return;
+    }
     switch (offset) {
     case LF_REG_CONTROL:
         lf_control_write(s, value);
@@ -257,6 +296,17 @@ static void lf_register_write(void *opaque, hwaddr offset, uint64_t value,
         break;
     case LF_REG_INJECT:
         lf_inject_write(s, value);
+        break;
+    case LF_REG_EVENTS:
+        s->events &= ~value;
+        break;
+    case LF_REG_ENERGY_THRESHOLD:
+        s->energy_threshold_low = value;
+        break;
+    case LF_REG_ENERGY_THRESHOLD + 4:
+        s->energy_threshold_pj = deposit64(s->energy_threshold_low, 32, 32,
+                                           value);
+        lf_events_check_energy(s);
         break;
     case LF_REG_DOORBELL ... LF_DOORBELL_LAST:
         lf_doorbell_write(s, offset - LF_REG_DOORBELL, value);

@@ -31,13 +31,58 @@ static int lf_queue_post_load(void *opaque, int version_id)
         queue->submission_head >= queue->entries ||
         queue->submission_tail >= queue->entries ||
         queue->completion_head >= queue->entries ||
-        queue->completion_tail >= queue->entries) {
+        queue->completion_tail >= queue->entries ||
+        queue->unannounced > lf_queue_untaken(queue)) {
+        return -EINVAL;
+    }
+    if (queue->paced && (queue->submission_head == queue->submission_tail ||
+                         lf_queue_room(queue) == 0)) {
         return -EINVAL;
     }
     return 0;
 }
 
+static bool lf_coalesce_needed(void *opaque)
+{
+    LFQueue *queue = opaque;
+
+    return queue->coalesce != 0 || queue->unannounced != 0;
+}
+
+static bool lf_pacing_needed(void *opaque)
+{
+    LFQueue *queue = opaque;
+
+    return queue->paced;
+}
+
 /* clang-format off */
+static const VMStateDescription vmstate_lf_coalesce = {
+    .name = "lf-accel/queue/coalesce",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = lf_coalesce_needed,
+    .fields = (VMStateField[]) {
+        VMSTATE_UINT32(coalesce, LFQueue),
+        VMSTATE_UINT32(unannounced, LFQueue),
+        VMSTATE_TIMER_PTR(coalesce_timer, LFQueue),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
+static const VMStateDescription vmstate_lf_pacing = {
+    .name = "lf-accel/queue/pacing",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = lf_pacing_needed,
+    .fields = (VMStateField[]) {
+        VMSTATE_BOOL(paced, LFQueue),
+        VMSTATE_BUFFER_UNSAFE(record, LFQueue, 1, sizeof(struct lf_completion)),
+        VMSTATE_TIMER_PTR(pace_timer, LFQueue),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
 static const VMStateDescription vmstate_lf_queue = {
     .name = "lf-accel/queue",
     .version_id = 1,
@@ -59,6 +104,11 @@ static const VMStateDescription vmstate_lf_queue = {
         VMSTATE_VARRAY_UINT32(stamps, LFQueue, stamp_count, 1,
                               vmstate_info_uint64, uint64_t),
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription *[]) {
+        &vmstate_lf_coalesce,
+        &vmstate_lf_pacing,
+        NULL
     },
 };
 /* clang-format on */
@@ -89,6 +139,18 @@ static int lf_accel_pre_load(void *opaque)
 
     xbar_destroy(s->xbar);
     s->xbar = NULL;
+
+    /* What a stream does not mention is not there. */
+    memset(s->faults, 0, sizeof(s->faults));
+    s->all_ones = false;
+    s->reset_stuck = false;
+    s->storm_left = 0;
+    timer_del(s->storm_timer);
+    for (uint32_t i = 0; i < LF_QUEUES_MAX; i++) {
+        s->queues[i].coalesce = 0;
+        lf_coalesce_clear(&s->queues[i]);
+        lf_pacing_clear(&s->queues[i]);
+    }
     return 0;
 }
 
@@ -104,14 +166,71 @@ static int lf_accel_post_load(void *opaque, int version_id)
         return -EINVAL;
     }
     s->next_queue %= s->queue_count;
+    /* The guest knows how warm it is: nothing has come up. */
+    xbar_set_temperature(s->xbar, s->temperature_mc);
+    xbar_take_events(s->xbar);
+    return 0;
+}
+
+static bool lf_faults_needed(void *opaque)
+{
+    LFAccel *s = opaque;
+
+    return lf_faults_armed(s) || s->all_ones || s->reset_stuck;
+}
+
+static int lf_faults_post_load(void *opaque, int version_id)
+{
+    LFAccel *s = opaque;
+
+    for (uint32_t i = 0; i < LF_INJECT_CODES; i++) {
+        if (s->faults[i].queue > s->queue_count) {
+            return -EINVAL;
+        }
+    }
+    if (s->storm_vector > s->queue_count ||
+        (timer_pending(s->storm_timer) && s->storm_left == 0)) {
+        return -EINVAL;
+    }
     return 0;
 }
 
 /* clang-format off */
-const VMStateDescription vmstate_lf_accel = {
-    .name = "lf-accel/core",
+static const VMStateDescription vmstate_lf_fault = {
+    .name = "lf-accel/fault",
     .version_id = 1,
     .minimum_version_id = 1,
+    .fields = (VMStateField[]) {
+        VMSTATE_BOOL(armed, LFFault),
+        VMSTATE_UINT32(queue, LFFault),
+        VMSTATE_UINT32(argument, LFFault),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
+static const VMStateDescription vmstate_lf_faults = {
+    .name = "lf-accel/core/faults",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = lf_faults_needed,
+    .post_load = lf_faults_post_load,
+    .fields = (VMStateField[]) {
+        VMSTATE_STRUCT_ARRAY(faults, LFAccel, LF_INJECT_CODES, 1,
+                             vmstate_lf_fault, LFFault),
+        VMSTATE_BOOL(all_ones, LFAccel),
+        VMSTATE_BOOL(reset_stuck, LFAccel),
+        VMSTATE_UINT32(storm_left, LFAccel),
+        VMSTATE_UINT32(storm_vector, LFAccel),
+        VMSTATE_TIMER_PTR(storm_timer, LFAccel),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
+/* Version 2: LF-1 1.2, whose cells no device of version 1 can hold. */
+const VMStateDescription vmstate_lf_accel = {
+    .name = "lf-accel/core",
+    .version_id = 2,
+    .minimum_version_id = 2,
     .pre_save = lf_accel_pre_save,
     .pre_load = lf_accel_pre_load,
     .post_load = lf_accel_post_load,
@@ -121,14 +240,22 @@ const VMStateDescription vmstate_lf_accel = {
         VMSTATE_BOOL(fatal, LFAccel),
         VMSTATE_UINT32(irq_status, LFAccel),
         VMSTATE_UINT32(irq_mask, LFAccel),
-        VMSTATE_UINT32(inject, LFAccel),
+        VMSTATE_UINT32(events, LFAccel),
         VMSTATE_UINT32(time_advance_low, LFAccel),
+        VMSTATE_UINT32(energy_threshold_low, LFAccel),
+        VMSTATE_UINT64(energy_threshold_pj, LFAccel),
+        VMSTATE_INT32(temperature_mc, LFAccel),
+        VMSTATE_INT64(paced_until_ns, LFAccel),
         VMSTATE_UINT64(doorbells, LFAccel),
         VMSTATE_UINT32(next_queue, LFAccel),
         VMSTATE_BUFFER(latched, LFAccel),
         VMSTATE_STRUCT_ARRAY(queues, LFAccel, LF_QUEUES_MAX, 1,
                              vmstate_lf_queue, LFQueue),
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription *[]) {
+        &vmstate_lf_faults,
+        NULL
     },
 };
 /* clang-format on */

@@ -5,29 +5,60 @@
  */
 #include "qemu/osdep.h"
 #include <math.h>
+#include "qapi/qmp/qdict.h"
 #include "qemu/bswap.h"
+#include "hw/pci/pci_regs.h"
 #include "libqos/pci-pc.h"
 #include "device.h"
 
 #define TEST_SLOT 5
+#define TEST_PATH "/machine/peripheral/" TEST_ID
 #define TEST_FIRST_PAGE (16 * 1024 * 1024)
 #define TEST_DEFAULT_SIZE "memory-backend-ram,size=64M"
+
+static Device *start_qemu(const char *memory, const char *place,
+                          const char *options, const char *arguments)
+{
+    Device *device = g_new0(Device, 1);
+
+    device->qts = qtest_initf("-machine q35 -m 64M -nodefaults %s "
+                              "-object %s,id=cells "
+                              "-device lf-accel,id=" TEST_ID ",%s,memdev=cells,"
+                              "queues=%d%s",
+                              arguments, memory, place, TEST_QUEUES, options);
+    device->bus = qpci_new_pc(device->qts, NULL);
+    device->next_page = TEST_FIRST_PAGE;
+    return device;
+}
 
 Device *device_start_bare(const char *memory, const char *options,
                           const char *arguments)
 {
-    Device *device = g_new0(Device, 1);
+    g_autofree char *place = g_strdup_printf("addr=%d", TEST_SLOT);
+    Device *device = start_qemu(memory, place, options, arguments);
 
-    device->qts = qtest_initf("-machine q35 -m 64M -nodefaults "
-                              "-object %s,id=cells "
-                              "-device lf-accel,addr=%d,memdev=cells,"
-                              "queues=%d%s %s",
-                              memory, TEST_SLOT, TEST_QUEUES, options,
-                              arguments);
-    device->bus = qpci_new_pc(device->qts, NULL);
     device->pci = qpci_device_find(device->bus, QPCI_DEVFN(TEST_SLOT, 0));
     g_assert_nonnull(device->pci);
-    device->next_page = TEST_FIRST_PAGE;
+    return device;
+}
+
+Device *device_start_behind_port(const char *options, bool native)
+{
+    g_autofree char *all = g_strconcat(",tiles=64", options, NULL);
+    g_autofree char *arguments = g_strdup_printf(
+        "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=%s "
+        "-device pcie-root-port,id=port0,addr=%d",
+        native ? "off" : "on", TEST_SLOT);
+    Device *device = start_qemu(TEST_DEFAULT_SIZE, "bus=port0", all, arguments);
+
+    device->port = qpci_device_find(device->bus, QPCI_DEVFN(TEST_SLOT, 0));
+    /* Bus 1 and the memory that libqos gives to BARs are behind it. */
+    qpci_config_writel(device->port, PCI_PRIMARY_BUS, 0x00010100);
+    qpci_config_writel(device->port, PCI_MEMORY_BASE, 0xeff0e000);
+    qpci_device_enable(device->port);
+    device->pci = qpci_device_find(device->bus, 1 << 8 | QPCI_DEVFN(0, 0));
+    g_assert_nonnull(device->pci);
+    device_enable(device);
     return device;
 }
 
@@ -59,9 +90,48 @@ Device *device_start_default(const char *options)
 void device_stop(Device *device)
 {
     g_free(device->pci);
+    g_free(device->port);
     qpci_free_pc(device->bus);
     qtest_quit(device->qts);
     g_free(device);
+}
+
+static char *error_of(QDict *reply)
+{
+    QDict *error = qdict_get_qdict(reply, "error");
+    char *text = error ? g_strdup(qdict_get_str(error, "desc")) : NULL;
+
+    qobject_unref(reply);
+    return text;
+}
+
+char *device_set_text(Device *device, const char *property, const char *value)
+{
+    return error_of(qtest_qmp(device->qts,
+                              "{'execute': 'qom-set', 'arguments': {'path': %s,"
+                              " 'property': %s, 'value': %s}}",
+                              TEST_PATH, property, value));
+}
+
+char *device_set_number(Device *device, const char *property, int64_t value)
+{
+    return error_of(qtest_qmp(device->qts,
+                              "{'execute': 'qom-set', 'arguments': {'path': %s,"
+                              " 'property': %s, 'value': %" PRId64 "}}",
+                              TEST_PATH, property, value));
+}
+
+QObject *device_get(Device *device, const char *property)
+{
+    QDict *reply = qtest_qmp(device->qts,
+                             "{'execute': 'qom-get', 'arguments': {'path': %s,"
+                             " 'property': %s}}",
+                             TEST_PATH, property);
+    QObject *value = qobject_ref(qdict_get(reply, "return"));
+
+    g_assert_nonnull(value);
+    qobject_unref(reply);
+    return value;
 }
 
 uint32_t device_read(Device *device, uint32_t reg)

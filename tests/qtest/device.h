@@ -9,8 +9,10 @@
 
 #include "libqtest.h"
 #include "libqos/pci.h"
+#include "qapi/qmp/qobject.h"
 #include "lf/lf_hw.h"
 
+#define TEST_ID "lf0"
 #define TEST_QUEUES 3
 #define TEST_RING_ENTRIES 4
 #define TEST_JOB_COMMANDS 8
@@ -34,6 +36,7 @@ typedef struct Device {
     QTestState *qts;
     QPCIBus *bus;
     QPCIDevice *pci;
+    QPCIDevice *port; /* the root port above it, if it is behind one */
     QPCIBar registers;
     uint64_t next_page;
     Queue queues[TEST_QUEUES];
@@ -66,12 +69,25 @@ Device *device_start_default(const char *options);
 /* Only QEMU with a device, found and mapped, not touched. */
 Device *device_start_bare(const char *memory, const char *options,
                           const char *arguments);
+/*
+ * The same, enabled, behind a root port: one that reports hotplug itself, or
+ * whose hotplug is ACPI's.
+ */
+Device *device_start_behind_port(const char *options, bool native);
 /* Map the registers, enable the device, open all queues. */
 void device_enable(Device *device);
 void device_stop(Device *device);
 
 uint32_t device_read(Device *device, uint32_t reg);
 void device_write(Device *device, uint32_t reg, uint32_t value);
+/*
+ * Set a property of the running device as whoever runs QEMU does. What QEMU says
+ * is wrong with it, to be freed; or NULL.
+ */
+char *device_set_text(Device *device, const char *property, const char *value);
+char *device_set_number(Device *device, const char *property, int64_t value);
+/* The value of a property, to be given back. */
+QObject *device_get(Device *device, const char *property);
 /* Wait until the bits of @mask in a register are @value. */
 void device_wait(Device *device, uint32_t reg, uint32_t mask, uint32_t value);
 struct lf_telemetry_block device_telemetry(Device *device);

@@ -228,47 +228,23 @@ static void test_cut_short(void)
     device_stop(device);
 }
 
-/* The second device of a machine, behind a root port that was set up for it. */
-static Device *device_behind_port(QPCIDevice **port)
-{
-    Device *device = device_start_bare(
-        "memory-backend-ram,size=64M", ",tiles=64",
-        "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
-        "-device pcie-root-port,id=port0,addr=6 "
-        "-object memory-backend-ram,size=64M,id=more "
-        "-device lf-accel,id=second,bus=port0,memdev=more,tiles=64" SLOW_OPTIONS);
-
-    g_free(device->pci);
-    *port = qpci_device_find(device->bus, QPCI_DEVFN(6, 0));
-    /* Bus 1 and the memory that libqos gives to BARs are behind it. */
-    qpci_config_writel(*port, PCI_PRIMARY_BUS, 0x00010100);
-    qpci_config_writel(*port, PCI_MEMORY_BASE, 0xeff0e000);
-    qpci_device_enable(*port);
-    device->pci = qpci_device_find(device->bus, 1 << 8 | QPCI_DEVFN(0, 0));
-    g_assert_nonnull(device->pci);
-    device_enable(device);
-    return device;
-}
-
 /* The device goes while it calculates. */
 static void test_unplug(void)
 {
-    QPCIDevice *port;
-    Device *device = device_behind_port(&port);
+    Device *device = device_start_behind_port(SLOW_OPTIONS, true);
     Slow slow = slow_new(device);
-    uint8_t express = qpci_find_capability(port, PCI_CAP_ID_EXP, 0);
+    uint8_t express = qpci_find_capability(device->port, PCI_CAP_ID_EXP, 0);
 
     slow_submit(device, &slow);
-    qpci_config_writew(port, express + PCI_EXP_SLTCTL,
+    qpci_config_writew(device->port, express + PCI_EXP_SLTCTL,
                        PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF);
     qtest_qmp_eventwait(device->qts, "DEVICE_DELETED");
     g_assert_true(slow_output_is_zero(device, &slow));
     g_assert_false(queue_has_record(device, 1));
     /* What it used is free again. */
     qtest_qmp_assert_success(
-        device->qts, "{'execute': 'object-del', 'arguments': {'id': 'more'}}");
+        device->qts, "{'execute': 'object-del', 'arguments': {'id': 'cells'}}");
     slow_free(&slow);
-    g_free(port);
     device_stop(device);
 }
 

@@ -162,9 +162,11 @@ static void test_save(void)
     save(device, file);
     device = load(device, memory, options, file);
     g_assert_cmphex(device_read(device, LF_REG_IRQ_MASK), ==, 0xa);
-    g_assert_cmpuint(device_read(device, LF_REG_INJECT), ==,
-                     LF_INJECT_FAIL_JOB);
-    device_write(device, LF_REG_INJECT, 0);
+    g_assert_cmphex(device_read(device, LF_REG_INJECT), ==,
+                    1 << LF_INJECT_FAIL_JOB);
+    hanging = job_nothing();
+    g_assert_cmpuint(job_run(device, 2, &hanging).status, ==,
+                     LF_STATUS_INTERNAL);
     moved = device_telemetry(device);
     g_assert_cmpmem(&moved, sizeof(moved), &telemetry, sizeof(telemetry));
     multiply(device, matrix, after);

@@ -114,6 +114,9 @@ static void expect_fault(Device *device, uint32_t index)
 {
     g_assert_cmphex(queue_state(device, index) & LF_QUEUE_FAULT, ==,
                     LF_QUEUE_FAULT);
+    g_assert_cmphex(device_read(device, LF_REG_EVENTS), ==, LF_EVENT_QUEUE);
+    device_write(device, LF_REG_EVENTS, LF_EVENT_QUEUE);
+    g_assert_cmphex(device_read(device, LF_REG_EVENTS), ==, 0);
     g_assert_cmphex(device_read(device, LF_REG_IRQ_STATUS) & 1, ==, 1);
     device_write(device, LF_REG_IRQ_STATUS, 1);
     g_assert_cmphex(device_read(device, LF_REG_IRQ_STATUS) & 1, ==, 0);

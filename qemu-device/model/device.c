@@ -118,6 +118,8 @@ static int attach(struct xbar *xbar, char *message)
 		error = xbar_ledger_attach(xbar, message);
 	if (!error)
 		error = xbar_directory_attach(xbar, message);
+	if (!error)
+		error = xbar_spares_attach(xbar, message);
 	return error;
 }
 

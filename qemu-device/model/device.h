@@ -90,6 +90,7 @@ void xbar_device_parallel(struct xbar *xbar, uint32_t count, void (*work)(void *
 bool xbar_device_cancelled(const struct xbar *xbar);
 void *xbar_device_workspace(struct xbar *xbar, size_t bytes);
 void xbar_device_settle(struct xbar *xbar, const struct tally *tally);
+void xbar_device_add(struct xbar *xbar, const struct tally *tally);
 void xbar_device_store_counters(struct xbar *xbar, bool barrier);
 
 /* events.c: @events of LF_EVENT_* have come up; from the embedder's thread, not from a piece of parallel work. */
@@ -101,7 +102,8 @@ uint32_t xbar_tiles_owner(const struct xbar *xbar, uint32_t tile);
 uint32_t xbar_tiles_ordinal(const struct xbar *xbar, uint32_t tile);
 void xbar_tiles_assign(struct xbar *xbar, uint32_t tile, uint32_t owner, uint32_t ordinal);
 void xbar_tiles_release(struct xbar *xbar, uint32_t tile);
-void xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally);
+bool xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally);
+bool xbar_tiles_accept(struct xbar *xbar, uint32_t tile, struct tally *tally);
 uint32_t xbar_tiles_wear(const struct xbar *xbar, uint32_t tile, uint32_t row);
 void xbar_tiles_wear_matrix(struct xbar *xbar, const struct matrix *matrix, uint32_t first,
 			    uint32_t count);
@@ -111,9 +113,20 @@ uint64_t xbar_refresh_due_ns(const struct xbar *xbar, const struct matrix *matri
 uint32_t xbar_refresh_count(const struct xbar *xbar);
 void xbar_refresh_watch(struct xbar *xbar, const struct matrix *matrix);
 void xbar_refresh_time_passed(struct xbar *xbar, uint64_t before_ns);
+uint16_t xbar_refresh_execute(struct xbar *xbar, struct matrix *matrix, uint32_t account_number,
+			      struct tally *tally, uint64_t *cells);
+int xbar_refresh_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES]);
+int xbar_refresh_recover(struct xbar *xbar);
 
 /* placement.c */
-int xbar_placement_choose(struct xbar *xbar, uint32_t count, uint32_t *tiles);
+int xbar_placement_take(struct xbar *xbar, uint32_t count, struct tally *tally, uint32_t *tiles);
+
+/* spares.c */
+int xbar_spares_attach(const struct xbar *xbar, char message[XBAR_MESSAGE_BYTES]);
+int xbar_spares_assign(struct xbar *xbar, struct matrix *matrix, struct tally *tally);
+int xbar_spares_test(struct xbar *xbar, struct matrix *matrix, struct tally *tally);
+uint32_t xbar_spares_test_tile(const struct xbar *xbar, uint32_t tile, struct tally *tally);
+uint32_t xbar_spares_column(const struct xbar *xbar, uint32_t tile, uint32_t weight);
 
 /* directory.c */
 int xbar_directory_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES]);

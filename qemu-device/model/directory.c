@@ -3,7 +3,7 @@
  * The directory of matrices. An entry is one record, so it changes in one store; the order of writes leaves a
  * matrix committed, torn or absent wherever power is cut:
  *
- *   create  tiles are erased, then owned, then the entry appears, torn
+ *   create  tiles are erased and their spare columns given out, then they are owned, then the entry appears, torn
  *   commit  cells have reached the medium, then the entry changes its state
  *   delete  the entry goes, then the tiles become dirty, or free where nothing was written
  *
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analog.h"
 #include "device.h"
 
 static uint64_t entry_offset(const struct xbar *xbar, uint32_t index)
@@ -53,6 +54,7 @@ static bool set_grid(const struct xbar *xbar, struct matrix *matrix)
 
 static void forget(struct xbar *xbar, struct matrix *matrix)
 {
+	xbar_analog_free(matrix->analog);
 	free(matrix->tiles);
 	free(matrix->programmed);
 	xbar->identifiers[matrix->index] = 0;
@@ -271,7 +273,9 @@ uint16_t xbar_directory_create(struct xbar *xbar, uint32_t rows, uint32_t cols,
 	matrix->programmed = calloc((rows + 7) / 8, 1);
 	error = set_grid(xbar, matrix) && matrix->programmed ? 0 : -ENOMEM;
 	if (!error)
-		error = xbar_placement_choose(xbar, tile_count(matrix), matrix->tiles);
+		error = xbar_placement_take(xbar, tile_count(matrix), tally, matrix->tiles);
+	if (!error)
+		error = xbar_spares_assign(xbar, matrix, tally);
 	if (error) {
 		forget(xbar, matrix);
 		return error == -ENOSPC ? LF_STATUS_NO_SPACE : LF_STATUS_INTERNAL;
@@ -280,9 +284,6 @@ uint16_t xbar_directory_create(struct xbar *xbar, uint32_t rows, uint32_t cols,
 	/* Never given twice, even when the matrix does not survive. */
 	xbar->counters.last_matrix = identifier;
 	xbar_device_store_counters(xbar, true);
-	for (uint32_t i = 0; i < tile_count(matrix); i++)
-		if (xbar_tiles_owner(xbar, matrix->tiles[i]) == IMAGE_OWNER_DIRTY)
-			xbar_tiles_erase(xbar, matrix->tiles[i], tally);
 	for (uint32_t i = 0; i < tile_count(matrix); i++)
 		xbar_tiles_assign(xbar, matrix->tiles[i], identifier, i);
 	xbar_nv_persist(&xbar->nv);

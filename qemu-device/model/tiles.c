@@ -192,8 +192,29 @@ void xbar_tiles_wear_matrix(struct xbar *xbar, const struct matrix *matrix, uint
 	xbar_nv_persist(&xbar->nv);
 }
 
-/* Wear is counted before the pulse that causes it; the cells reach the medium before the tile is called free. */
-void xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally)
+/* A clean tile is free, or retired when it has too many stuck cells; whether it is free. */
+static bool sort_out(struct xbar *xbar, uint32_t tile, struct tally *tally)
+{
+	uint32_t stuck = xbar_spares_test_tile(xbar, tile, tally);
+	bool good = xbar->params.retire_cells == UINT32_MAX || stuck <= xbar->params.retire_cells;
+
+	if (!good)
+		xbar_raise(xbar, LF_EVENT_WEAR);
+	xbar_tiles_assign(xbar, tile, good ? IMAGE_OWNER_NONE : IMAGE_OWNER_BAD, stuck);
+	xbar_nv_persist(&xbar->nv);
+	return good;
+}
+
+/**
+ * xbar_tiles_erase() - erase a dirty tile
+ * @tally: charged for it
+ *
+ * Wear is counted before the pulse that causes it; the cells reach the medium before the tile is called free. A tile with more
+ * stuck cells than params.retire_cells is retired.
+ *
+ * Return: whether it is free.
+ */
+bool xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally)
 {
 	for (uint32_t group = 0; group < xbar->layout.wear_groups; group++)
 		wear_group(xbar, tile, group);
@@ -201,7 +222,12 @@ void xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally)
 	xbar_nv_zero(&xbar->nv, xbar->layout.cells + tile * xbar->layout.tile_bytes,
 		     xbar->layout.tile_bytes);
 	xbar_nv_persist(&xbar->nv);
-	xbar_tiles_assign(xbar, tile, IMAGE_OWNER_NONE, 0);
-	xbar_nv_persist(&xbar->nv);
 	xbar_energy_charge_erase(&xbar->params, tally);
+	return sort_out(xbar, tile, tally);
+}
+
+/* Whether a free tile may be used: as one that is erased, without erasing it. */
+bool xbar_tiles_accept(struct xbar *xbar, uint32_t tile, struct tally *tally)
+{
+	return xbar->params.retire_cells == UINT32_MAX || sort_out(xbar, tile, tally);
 }

@@ -10,6 +10,7 @@
 #define XBAR_ANALOG_H
 
 #include "device.h"
+#include "physics.h"
 
 /**
  * struct analog - conductances, in units of 2^-@fraction of a level
@@ -27,6 +28,13 @@ struct analog {
 	uint32_t column_cells;
 	uint16_t *cells;
 };
+
+/*
+ * What the cells of @matrix have in common at this modelled time, written for the @refreshes-th time. Returns the age at which they will
+ * be others, UINT64_MAX for never.
+ */
+uint64_t xbar_analog_physics(const struct xbar *xbar, const struct matrix *matrix,
+			     uint32_t refreshes, struct physics *physics);
 
 /* Whether the matrix needs one at all: else its results follow from the stored weights. */
 bool xbar_analog_needed(const struct xbar *xbar);

@@ -288,7 +288,8 @@ static uint16_t check_cells(struct check *check)
 	struct array array;
 	uint16_t status;
 
-	if (command->flags || command->width || command->rank || command->fixed_scale)
+	if (command->flags & ~(read ? LF_READ_CELLS : 0u) || command->width || command->rank ||
+	    command->fixed_scale)
 		return LF_STATUS_INVALID;
 	if (!unused_are_zero(command, read ? OUTPUT : INPUT))
 		return LF_STATUS_INVALID;
@@ -313,6 +314,11 @@ static uint16_t check_cells(struct check *check)
 				(uint32_t)element, .required = true };
 	if (read) {
 		array.written = true;
+		if (command->flags & LF_READ_CELLS) {
+			array.row_bytes = (uint64_t)step->matrix->entry.cols *
+					  job->xbar->cells_per_weight * sizeof(struct lf_cell);
+			array.element = sizeof(uint32_t);
+		}
 		return check_operand(check, &command->output, &array, &step->output);
 	}
 	/* From a buffer only: so all of it can be checked before the first pulse. */
@@ -479,8 +485,8 @@ uint16_t xbar_check_state(struct xbar_job *job, uint32_t *failed_command)
 		switch (command->opcode) {
 		case LF_OP_PROGRAM:
 			status = committed ? LF_STATUS_STATE : check_program_rows(job, i);
-			job->worst_cells += (uint64_t)command->count * step->matrix->entry.cols *
-					    job->xbar->cells_per_weight;
+			job->worst_cells +=
+				xbar_program_worst(job->xbar, step->matrix, command->count);
 			if (!status &&
 			    job->worst_cells > xbar_ledger_left(job->xbar, job->request.account))
 				status = LF_STATUS_QUOTA;

@@ -113,14 +113,18 @@ void xbar_energy_charge_read(const struct xbar_params *params, uint32_t rows, ui
 	tally->busy_ns += rows * cycle_ns(params, params->tile_cols);
 }
 
-void xbar_energy_charge_program(const struct xbar_params *params, uint32_t rows, uint32_t cols,
+void xbar_energy_charge_program(const struct xbar_params *params, const struct program_work *work,
 				struct tally *tally)
 {
-	uint64_t cells = (uint64_t)rows * cols * xbar_params_cells(params);
+	bool verifies = params->verify_tolerance;
+	uint64_t pulse_aj = params->program_energy_aj + (verifies ? params->verify_energy_aj : 0);
+	uint64_t pulse_ns = params->program_row_ns + (verifies ? params->verify_row_ns : 0);
 
-	tally->cells_written += cells;
-	tally->energy_aj[LF_ENERGY_PROGRAM] += (unsigned __int128)cells * params->program_energy_aj;
-	tally->busy_ns += (uint64_t)rows * params->program_row_ns;
+	tally->cells_written += work->cells;
+	tally->verify_retries += work->pulses - work->cells;
+	tally->cells_failed += work->failed;
+	tally->energy_aj[LF_ENERGY_PROGRAM] += (unsigned __int128)work->pulses * pulse_aj;
+	tally->busy_ns += work->row_pulses * pulse_ns;
 }
 
 void xbar_energy_charge_erase(const struct xbar_params *params, struct tally *tally)

@@ -18,6 +18,7 @@ struct tally {
 	uint64_t cells_written;
 	uint64_t cells_erased;
 	uint64_t verify_retries;
+	uint64_t cells_failed;
 	uint64_t host_bytes;
 };
 
@@ -38,8 +39,22 @@ void xbar_energy_charge_digital(const struct xbar_params *params, const struct d
 void xbar_energy_charge_mvm(const struct xbar_params *params, uint32_t rows, uint32_t cols,
 			    bool transpose, uint64_t vectors, struct tally *tally);
 
-/* @rows of a matrix of @cols columns written, each cell with one pulse. */
-void xbar_energy_charge_program(const struct xbar_params *params, uint32_t rows, uint32_t cols,
+/**
+ * struct program_work - what writing rows of cells took
+ * @cells: cells written
+ * @pulses: of all of them
+ * @failed: cells that did not verify
+ * @row_pulses: pulses of the slowest cell of each row, summed over the rows
+ */
+struct program_work {
+	uint64_t cells;
+	uint64_t pulses;
+	uint64_t failed;
+	uint64_t row_pulses;
+};
+
+/* Cells written: each pulse of a cell is followed by a verification, if there is any, and a row takes as long as its slowest cell. */
+void xbar_energy_charge_program(const struct xbar_params *params, const struct program_work *work,
 				struct tally *tally);
 
 /* The cells of @rows of a matrix of @cols columns read, a row at a time. */

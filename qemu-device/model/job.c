@@ -30,6 +30,7 @@ static void complete(struct xbar *xbar, const struct tally *tally, uint16_t stat
 	completion->cells_written = tally->cells_written;
 	completion->cells_erased = tally->cells_erased;
 	completion->verify_retries = tally->verify_retries;
+	completion->cells_failed = tally->cells_failed;
 	completion->host_bytes = tally->host_bytes;
 	completion->status = status;
 	xbar_device_settle(xbar, tally);

@@ -107,4 +107,21 @@ uint16_t xbar_execute_management(struct xbar_job *job, const struct step *step, 
 /* program.c: whether what PROGRAM commands would write is allowed at all. */
 uint16_t xbar_check_program_data(const struct xbar_job *job, uint32_t *failed_command);
 
+/* program.c: pulses that writing @rows of @matrix takes at worst: what is reserved in the ledger. */
+uint64_t xbar_program_worst(const struct xbar *xbar, const struct matrix *matrix, uint32_t rows);
+
+/**
+ * xbar_program_account() - what writing rows of a matrix takes, once they have been written
+ * @matrix: with its wear as the writes leave it
+ * @first: first row
+ * @count: rows
+ * @refreshes: how often the matrix has been refreshed, this time included: part of the key of what the writes draw
+ * @tally: receives energy, time and counters
+ * @pulses: receives the pulses, what the ledger settles
+ * @failed: receives how many cells did not verify
+ */
+void xbar_program_account(struct xbar *xbar, const struct matrix *matrix, uint32_t first,
+			  uint32_t count, uint32_t refreshes, struct tally *tally, uint64_t *pulses,
+			  uint64_t *failed);
+
 #endif

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * PROGRAM and READ: the cells of a matrix, row by row. Write-verify with retries belongs here, between the
- * reservation and the settlement.
+ * PROGRAM and READ: the cells of a matrix, row by row. What each of them does is told by physics.c; here it is counted, charged
+ * and shown.
  */
+#include <stdatomic.h>
 #include <string.h>
 
+#include "analog.h"
 #include "job.h"
 
 /* int8: -128 has no place in a differential pair of seven bits. */
@@ -45,20 +47,131 @@ uint16_t xbar_check_program_data(const struct xbar_job *job, uint32_t *failed_co
 	return LF_STATUS_OK;
 }
 
+/**
+ * struct rows - rows of a matrix whose cells are looked at, each a piece of work
+ * @physics: of the matrix; unused on the float device
+ * @exact: every cell conducts what its level says
+ * @first: the row of piece 0
+ * @pulses: sums over the pieces, as the following
+ * @failed: see struct program_work
+ * @row_pulses: see struct program_work
+ * @cells: READ: struct lf_cell is wanted
+ * @output: READ: of piece 0
+ */
+struct rows {
+	const struct xbar *xbar;
+	const struct matrix *matrix;
+	struct physics physics;
+	bool exact;
+	uint32_t first;
+	atomic_ullong pulses;
+	atomic_ullong failed;
+	atomic_ullong row_pulses;
+	bool cells;
+	struct span output;
+};
+
+/* The cells of a weight of row @row: the first, and the next ones by side and slice. */
+static struct place place_of(const struct rows *rows, uint32_t row, uint32_t col)
+{
+	const struct xbar *xbar = rows->xbar;
+	uint32_t tile_row = row / xbar->params.tile_rows, tile_col = col / xbar->tile_weights;
+	uint32_t tile = rows->matrix->tiles[(size_t)tile_row * rows->matrix->tile_cols + tile_col];
+
+	return (struct place){
+		.tile = tile,
+		.row = row % xbar->params.tile_rows,
+		.weight = xbar_spares_column(xbar, tile, col % xbar->tile_weights),
+	};
+}
+
+static uint32_t level_of(const struct xbar *xbar, int8_t weight, const struct place *place)
+{
+	uint32_t cell_bits = xbar->params.cell_bits;
+	int32_t magnitude = place->side ? -weight : weight;
+
+	return magnitude > 0
+		       ? (uint32_t)magnitude >> place->slice * cell_bits & ((1u << cell_bits) - 1)
+		       : 0;
+}
+
+static void account_row(void *argument, uint32_t index)
+{
+	struct rows *rows = argument;
+	const struct xbar *xbar = rows->xbar;
+	uint32_t row = rows->first + index, slowest = 1;
+	uint64_t pulses = 0, failed = 0;
+	int8_t weights[XBAR_DIMENSION_MAX];
+
+	xbar_cells_read_row(xbar, rows->matrix, row, weights);
+	for (uint32_t col = 0; col < rows->matrix->entry.cols; col++) {
+		struct place place = place_of(rows, row, col);
+		uint32_t wear = xbar_tiles_wear(xbar, place.tile, place.row);
+
+		for (place.side = 0; place.side < 2; place.side++)
+			for (place.slice = 0; place.slice < xbar->slices; place.slice++) {
+				struct cell cell;
+
+				xbar_physics_at(&rows->physics, &place, wear,
+						level_of(xbar, weights[col], &place), &cell);
+				pulses += cell.pulses;
+				failed += cell.flags & LF_CELL_FAILED ? 1 : 0;
+				slowest = cell.pulses > slowest ? cell.pulses : slowest;
+			}
+	}
+	atomic_fetch_add(&rows->pulses, pulses);
+	atomic_fetch_add(&rows->failed, failed);
+	atomic_fetch_add(&rows->row_pulses, slowest);
+}
+
+uint64_t xbar_program_worst(const struct xbar *xbar, const struct matrix *matrix, uint32_t rows)
+{
+	uint32_t pulses = xbar->params.verify_tolerance ? xbar->params.verify_pulses : 1;
+
+	return (uint64_t)rows * matrix->entry.cols * xbar->cells_per_weight * pulses;
+}
+
+void xbar_program_account(struct xbar *xbar, const struct matrix *matrix, uint32_t first,
+			  uint32_t count, uint32_t refreshes, struct tally *tally, uint64_t *pulses,
+			  uint64_t *failed)
+{
+	struct program_work work = {
+		.cells = (uint64_t)count * matrix->entry.cols * xbar->cells_per_weight,
+		.row_pulses = count,
+	};
+	struct rows rows = { .xbar = xbar, .matrix = matrix, .first = first };
+
+	work.pulses = work.cells;
+	/* Who does not verify gives every cell one pulse and hears of no failure. */
+	if (xbar->params.verify_tolerance && xbar->params.format != LF_FORMAT_FP32) {
+		xbar_analog_physics(xbar, matrix, refreshes, &rows.physics);
+		xbar_device_parallel(xbar, count, account_row, &rows);
+		work.pulses = rows.pulses;
+		work.failed = rows.failed;
+		work.row_pulses = rows.row_pulses;
+	}
+	xbar_energy_charge_program(&xbar->params, &work, tally);
+	if (work.failed)
+		xbar_raise(xbar, LF_EVENT_CELLS);
+	*pulses = work.pulses;
+	*failed = work.failed;
+}
+
 uint16_t xbar_execute_program(struct xbar_job *job, const struct step *step, struct tally *tally,
 			      uint32_t *rows_done)
 {
 	struct xbar *xbar = job->xbar;
 	struct matrix *matrix = step->matrix;
+	struct image_matrix *entry = &matrix->entry;
 	uint32_t first = step->command->first, count = step->command->count;
-	uint64_t cells = (uint64_t)count * matrix->entry.cols * xbar->cells_per_weight;
 	struct account *account = xbar_ledger_open(xbar, job->request.account);
 	struct span input = span_of(job, &step->input);
+	uint64_t pulses, failed;
 
 	*rows_done = 0;
 	if (!account)
 		return LF_STATUS_NO_SPACE;
-	xbar_ledger_reserve(xbar, account, cells);
+	xbar_ledger_reserve(xbar, account, xbar_program_worst(xbar, matrix, count));
 	xbar_tiles_wear_matrix(xbar, matrix, first, count);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t row = first + i;
@@ -70,21 +183,143 @@ uint16_t xbar_execute_program(struct xbar_job *job, const struct step *step, str
 	matrix->rows_programmed += count;
 	matrix->generation++;
 	xbar->directory_generation++;
-	xbar_ledger_settle(xbar, account, cells);
-	xbar_energy_charge_program(&xbar->params, count, matrix->entry.cols, tally);
+	xbar_program_account(xbar, matrix, first, count, entry->refreshes, tally, &pulses, &failed);
+	/* With the entry they reach the medium at COMMIT. */
+	entry->failed_cells += failed < UINT32_MAX - entry->failed_cells
+				       ? (uint32_t)failed
+				       : UINT32_MAX - entry->failed_cells;
+	xbar_ledger_settle(xbar, account, pulses);
 	*rows_done = count;
 	return LF_STATUS_OK;
+}
+
+static bool is_programmed(const struct matrix *matrix, uint32_t row)
+{
+	return matrix->state != LF_MATRIX_TORN || matrix->programmed[row / 8] >> row % 8 & 1;
+}
+
+/* A cell of a row that was written, or is as the erasure left it. */
+static void look(const struct rows *rows, const struct place *place, uint32_t wear, bool written,
+		 int8_t weight, struct cell *cell)
+{
+	xbar_physics_at(&rows->physics, place, wear, level_of(rows->xbar, weight, place), cell);
+	if (written)
+		return;
+	cell->flags &= (uint16_t)~LF_CELL_FAILED;
+	cell->pulses = 0;
+	cell->conductance = xbar_physics_erased(&rows->physics, place, wear);
+}
+
+/* The differences of the levels that are nearest to what the pairs conduct. */
+static int8_t found_weight(const struct rows *rows, struct place place, uint32_t wear, bool written,
+			   int8_t weight)
+{
+	const struct xbar_params *params = &rows->xbar->params;
+	int32_t found = 0;
+
+	for (place.side = 0; place.side < 2; place.side++)
+		for (place.slice = 0; place.slice < rows->xbar->slices; place.slice++) {
+			struct cell cell;
+			int32_t level;
+
+			look(rows, &place, wear, written, weight, &cell);
+			level = (int32_t)xbar_physics_level(params, place.slice, cell.conductance);
+			level <<= place.slice * params->cell_bits;
+			found += place.side ? -level : level;
+		}
+	return (int8_t)found;
+}
+
+static struct lf_cell describe(const struct rows *rows, const struct place *place,
+			       const struct cell *cell, uint32_t wear)
+{
+	struct lf_cell description = {
+		.wear = wear,
+		.endurance = cell->endurance,
+		.pulses = cell->pulses,
+		.flags = cell->flags,
+	};
+	float conductance = (float)cell->conductance;
+
+	memcpy(&description.conductance, &conductance, sizeof(conductance));
+	if (place->weight >= rows->xbar->tile_weights)
+		description.flags |= LF_CELL_SPARE;
+	return description;
+}
+
+static void read_cells(const struct rows *rows, uint32_t row, const void *weights, char *output)
+{
+	const struct xbar *xbar = rows->xbar;
+	bool written = is_programmed(rows->matrix, row);
+	uint32_t sides = xbar->params.format == LF_FORMAT_FP32 ? 1 : 2;
+
+	for (uint32_t col = 0; col < rows->matrix->entry.cols; col++) {
+		struct place place = place_of(rows, row, col);
+		uint32_t wear = xbar_tiles_wear(xbar, place.tile, place.row);
+
+		for (place.side = 0; place.side < sides; place.side++)
+			for (place.slice = 0; place.slice < xbar->cells_per_weight / sides;
+			     place.slice++) {
+				struct cell cell = { .pulses = written, .endurance = UINT32_MAX };
+				struct lf_cell description;
+
+				if (sides == 1)
+					cell.conductance = ((const float *)weights)[col];
+				else
+					look(rows, &place, wear, written,
+					     ((const int8_t *)weights)[col], &cell);
+				description = describe(rows, &place, &cell, wear);
+				memcpy(output, &description, sizeof(description));
+				output += sizeof(description);
+			}
+	}
+}
+
+static void read_row(void *argument, uint32_t index)
+{
+	const struct rows *rows = argument;
+	const struct xbar *xbar = rows->xbar;
+	uint32_t row = rows->first + index;
+	char *output = rows->output.memory + index * rows->output.stride;
+	float weights[XBAR_DIMENSION_MAX]; /* or as many of int8 */
+	int8_t *found = (int8_t *)weights;
+
+	if (!rows->cells && rows->exact) {
+		xbar_cells_read_row(xbar, rows->matrix, row, output);
+		return;
+	}
+	xbar_cells_read_row(xbar, rows->matrix, row, weights);
+	if (rows->cells) {
+		read_cells(rows, row, weights, output);
+		return;
+	}
+	for (uint32_t col = 0; col < rows->matrix->entry.cols; col++) {
+		struct place place = place_of(rows, row, col);
+
+		output[col] =
+			found_weight(rows, place, xbar_tiles_wear(xbar, place.tile, place.row),
+				     is_programmed(rows->matrix, row), found[col]);
+	}
 }
 
 /* A read of cells is one cycle for each row that is read alone, and a conversion for each of its cells. */
 uint16_t xbar_execute_read(struct xbar_job *job, const struct step *step, struct tally *tally)
 {
-	struct span output = span_of(job, &step->output);
+	struct xbar *xbar = job->xbar;
+	const struct matrix *matrix = step->matrix;
+	struct rows rows = {
+		.xbar = xbar,
+		.matrix = matrix,
+		.exact = xbar_physics_is_exact(&xbar->params, (uint32_t)xbar->counters.stuck_parts,
+					       xbar->temperature_mc),
+		.first = step->command->first,
+		.cells = step->command->flags & LF_READ_CELLS,
+		.output = span_of(job, &step->output),
+	};
 
-	for (uint32_t i = 0; i < step->command->count; i++)
-		xbar_cells_read_row(job->xbar, step->matrix, step->command->first + i,
-				    output.memory + i * output.stride);
-	xbar_energy_charge_read(&job->xbar->params, step->command->count, step->matrix->entry.cols,
-				tally);
+	if (xbar->params.format != LF_FORMAT_FP32)
+		xbar_analog_physics(xbar, matrix, matrix->entry.refreshes, &rows.physics);
+	xbar_device_parallel(xbar, step->command->count, read_row, &rows);
+	xbar_energy_charge_read(&xbar->params, step->command->count, matrix->entry.cols, tally);
 	return LF_STATUS_OK;
 }

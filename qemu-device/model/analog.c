@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Making analog planes, a tile at a time. Conductances are first kept as fine as one cell allows; only then are the
+ * sums known that decide the fraction, and all are rounded to it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "analog.h"
+#include "physics.h"
+
+/**
+ * struct making - a plane in the making
+ * @scale: from fractions of Gmax to units of 2^-@fine of a level
+ * @fine: fraction of the first pass
+ * @shift: what the second takes away of it
+ * @sums: largest sum of each tile, in units of the first pass
+ */
+struct making {
+	const struct xbar *xbar;
+	const struct matrix *matrix;
+	struct physics physics;
+	struct analog *analog;
+	double scale;
+	uint32_t fine;
+	uint32_t shift;
+	uint64_t *sums;
+};
+
+void xbar_analog_free(struct analog *analog)
+{
+	if (analog)
+		free(analog->cells);
+	free(analog);
+}
+
+bool xbar_analog_needed(const struct xbar *xbar)
+{
+	return !xbar_physics_is_exact(&xbar->params, (uint32_t)xbar->counters.stuck_parts,
+				      xbar->temperature_mc);
+}
+
+/* A tile of the matrix: where it is and how much of it is used. */
+struct part {
+	uint32_t ordinal;
+	uint32_t tile;
+	uint32_t first_row;
+	uint32_t rows;
+	uint32_t first_col;
+	uint32_t cols;
+};
+
+static struct part part_of(const struct making *making, uint32_t ordinal)
+{
+	const struct xbar *xbar = making->xbar;
+	const struct matrix *matrix = making->matrix;
+	uint32_t tile_rows = xbar->params.tile_rows;
+	struct part part = {
+		.ordinal = ordinal,
+		.tile = matrix->tiles[ordinal],
+		.first_row = ordinal / matrix->tile_cols * tile_rows,
+		.first_col = ordinal % matrix->tile_cols * xbar->tile_weights,
+	};
+
+	part.rows = matrix->entry.rows - part.first_row;
+	part.rows = part.rows < tile_rows ? part.rows : tile_rows;
+	part.cols = matrix->entry.cols - part.first_col;
+	part.cols = part.cols < xbar->tile_weights ? part.cols : xbar->tile_weights;
+	return part;
+}
+
+/* The first cell of line @line, the sides and in each the slices, of a logical column of weights. */
+static struct place place_of(const struct making *making, const struct part *part, uint32_t weight,
+			     uint32_t line)
+{
+	return (struct place){
+		.tile = part->tile,
+		.weight = xbar_spares_column(making->xbar, part->tile, weight),
+		.side = line / making->xbar->slices,
+		.slice = line % making->xbar->slices,
+	};
+}
+
+/* Cells of column @weight of a tile, of a side and slice. */
+static uint16_t *column_of(const struct making *making, uint32_t ordinal, uint32_t side,
+			   uint32_t slice, uint32_t weight)
+{
+	const struct xbar *xbar = making->xbar;
+	size_t column =
+		((size_t)(ordinal * 2 + side) * xbar->slices + slice) * xbar->tile_weights + weight;
+
+	return making->analog->cells + column * making->analog->column_cells;
+}
+
+/* The levels of one line of a column of weights. */
+static void column_levels(const struct making *making, const int8_t *weights, uint32_t rows,
+			  const struct place *place, uint8_t *levels)
+{
+	uint32_t cell_bits = making->xbar->params.cell_bits;
+	uint32_t shift = place->slice * cell_bits, mask = (1u << cell_bits) - 1;
+
+	for (uint32_t row = 0; row < rows; row++) {
+		int32_t magnitude = place->side ? -weights[row] : weights[row];
+
+		levels[row] = magnitude > 0 ? (uint8_t)(magnitude >> shift & mask) : 0;
+	}
+}
+
+/* What was written to a column of a tile. */
+static void column_weights(const struct making *making, const struct part *part, uint32_t weight,
+			   int8_t *weights)
+{
+	xbar_cells_gather(making->xbar, making->matrix, false,
+			  part->first_row / making->xbar->params.tile_rows,
+			  part->first_col + weight, weights);
+}
+
+/* Rounds a column to units of the first pass. */
+static void store_column(const struct making *making, const double *conductances, size_t stride,
+			 uint32_t rows, uint16_t *cells)
+{
+	for (uint32_t row = 0; row < rows; row++) {
+		double units = conductances[row * stride] * making->scale + 0.5;
+
+		cells[row] = units < UINT16_MAX ? (uint16_t)units : UINT16_MAX;
+	}
+}
+
+static void make_columns(const struct making *making, const struct part *part, const uint32_t *wear)
+{
+	const struct xbar *xbar = making->xbar;
+	double conductances[KERNEL_GROUP];
+	uint8_t levels[KERNEL_GROUP];
+	int8_t weights[KERNEL_INPUTS];
+
+	for (uint32_t weight = 0; weight < part->cols; weight++) {
+		column_weights(making, part, weight, weights);
+		for (uint32_t line = 0; line < 2 * xbar->slices; line++) {
+			struct place place = place_of(making, part, weight, line);
+
+			column_levels(making, weights, part->rows, &place, levels);
+			xbar_physics_column(&making->physics, &place, wear, levels, part->rows,
+					    conductances);
+			store_column(
+				making, conductances, 1, part->rows,
+				column_of(making, part->ordinal, place.side, place.slice, weight));
+		}
+	}
+}
+
+/* The largest sum of one conversion of either direction. */
+static uint64_t largest_sum(const struct making *making, const struct part *part)
+{
+	const struct xbar *xbar = making->xbar;
+	uint32_t rows[KERNEL_GROUP];
+	uint64_t largest = 0;
+
+	for (uint32_t line = 0; line < 2 * xbar->slices; line++) {
+		memset(rows, 0, sizeof(rows));
+		for (uint32_t weight = 0; weight < part->cols; weight++) {
+			const uint16_t *cells =
+				column_of(making, part->ordinal, line / xbar->slices,
+					  line % xbar->slices, weight);
+			uint32_t sum = 0;
+
+			for (uint32_t row = 0; row < part->rows; row++) {
+				sum += cells[row];
+				rows[row] += cells[row];
+			}
+			largest = sum > largest ? sum : largest;
+		}
+		for (uint32_t row = 0; row < part->rows; row++)
+			largest = rows[row] > largest ? rows[row] : largest;
+	}
+	return largest;
+}
+
+static void make_tile(void *argument, uint32_t ordinal)
+{
+	struct making *making = argument;
+	const struct xbar *xbar = making->xbar;
+	struct part part = part_of(making, ordinal);
+	uint32_t wear[KERNEL_GROUP];
+
+	for (uint32_t row = 0; row < xbar->params.tile_rows; row++)
+		wear[row] = xbar_tiles_wear(xbar, part.tile, row);
+	make_columns(making, &part, wear);
+	making->sums[ordinal] = largest_sum(making, &part);
+}
+
+static void round_tile(void *argument, uint32_t ordinal)
+{
+	const struct making *making = argument;
+	size_t count = (size_t)2 * making->xbar->slices * making->xbar->tile_weights *
+		       making->analog->column_cells;
+	uint16_t *cells = column_of(making, ordinal, 0, 0, 0);
+	uint32_t shift = making->shift, half = 1u << shift >> 1;
+
+	for (size_t i = 0; i < count; i++)
+		cells[i] = (uint16_t)((cells[i] + half) >> shift);
+}
+
+/* The finest fraction with which the largest value of one cell fits. */
+static uint32_t finest(double levels)
+{
+	uint32_t fraction = 0;
+
+	while (fraction < 15 && levels * (2u << fraction) < UINT16_MAX)
+		fraction++;
+	return fraction;
+}
+
+/* How many bits of the fraction sums of at most @largest cannot have; rounding adds half a unit to each of @terms. */
+static uint32_t excess(uint64_t largest, uint32_t terms)
+{
+	uint32_t shift = 0;
+
+	while ((largest >> shift) + terms / 2 + 1 > UINT16_MAX)
+		shift++;
+	return shift;
+}
+
+static bool make_cells(struct xbar *xbar, struct making *making)
+{
+	uint32_t tiles = making->matrix->tile_rows * making->matrix->tile_cols;
+	uint32_t terms = xbar->params.tile_rows > xbar->tile_weights ? xbar->params.tile_rows
+								     : xbar->tile_weights;
+	uint64_t largest = 0;
+
+	xbar_device_parallel(xbar, tiles, make_tile, making);
+	for (uint32_t i = 0; i < tiles; i++)
+		largest = making->sums[i] > largest ? making->sums[i] : largest;
+	making->shift = excess(largest, terms);
+	if (making->shift > making->fine)
+		return false;
+	making->analog->fraction = making->fine - making->shift;
+	if (making->shift)
+		xbar_device_parallel(xbar, tiles, round_tile, making);
+	return true;
+}
+
+uint64_t xbar_analog_physics(const struct xbar *xbar, const struct matrix *matrix,
+			     uint32_t refreshes, struct physics *physics)
+{
+	bool torn = matrix->state == LF_MATRIX_TORN;
+	uint64_t age_ns = torn ? 0 : xbar->counters.time_ns - matrix->entry.programmed_ns, next_ns;
+	struct history history = {
+		.matrix = matrix->entry.matrix,
+		.refreshes = refreshes,
+		.age_ns = xbar_physics_age(&xbar->params, age_ns, &next_ns),
+		.stuck_parts = (uint32_t)xbar->counters.stuck_parts,
+		.temperature_mc = xbar->temperature_mc,
+	};
+
+	xbar_physics_of(&xbar->params, &history, physics);
+	return next_ns;
+}
+
+static struct analog *make_analog(struct xbar *xbar, struct matrix *matrix)
+{
+	const struct image_matrix *entry = &matrix->entry;
+	uint32_t tiles = matrix->tile_rows * matrix->tile_cols;
+	struct making making = { .xbar = xbar, .matrix = matrix };
+	struct analog *analog = calloc(1, sizeof(*analog));
+	uint64_t next_ns;
+	bool made = false;
+
+	next_ns = xbar_analog_physics(xbar, matrix, entry->refreshes, &making.physics);
+	making.sums = calloc(tiles, sizeof(*making.sums));
+	making.analog = analog;
+	if (analog) {
+		analog->generation = matrix->generation;
+		analog->valid_until_ns = next_ns < UINT64_MAX - entry->programmed_ns
+						 ? entry->programmed_ns + next_ns
+						 : UINT64_MAX;
+		analog->column_cells = xbar->params.tile_rows;
+		analog->cells = calloc((size_t)tiles * 2 * xbar->slices * xbar->tile_weights,
+				       analog->column_cells * sizeof(*analog->cells));
+	}
+	if (analog && analog->cells && making.sums) {
+		making.fine = finest(xbar_physics_bound(&making.physics) / making.physics.step);
+		making.scale = (double)(1u << making.fine) / making.physics.step;
+		made = make_cells(xbar, &making);
+	}
+	free(making.sums);
+	if (made)
+		return analog;
+	xbar_analog_free(analog);
+	return NULL;
+}
+
+struct analog *xbar_analog_get(struct xbar *xbar, struct matrix *matrix)
+{
+	struct analog *analog = matrix->analog;
+
+	if (analog && analog->generation == matrix->generation &&
+	    xbar->counters.time_ns < analog->valid_until_ns)
+		return analog;
+	xbar_analog_free(analog);
+	matrix->analog = make_analog(xbar, matrix);
+	return matrix->analog;
+}

@@ -30,13 +30,35 @@ struct irdrop {
  * xbar_irdrop_exact() - effective conductances by nodal analysis
  * @circuit: the crossbar; resistances may be 0
  * @siemens: [rows][columns] conductances of the cells
- * @effective: receives [rows][columns] effective conductances, siemens
+ * @effective: receives [rows][columns] effective conductances, siemens; not @siemens itself
+ *
+ * Agrees with circuits that are solved by hand, and with nodal equations in 80-bit arithmetic, to 1e-9 and better. May be called
+ * from any thread; it takes its memory, about 0.4 MiB for 128 x 128, and gives it back.
  *
  * Return: 0, -ENOMEM.
  */
 int xbar_irdrop_exact(const struct irdrop *circuit, const double *siemens, double *effective);
 
-/* xbar_irdrop_fast() - the same, approximately; its error against the exact one is stated and tested. */
+/**
+ * xbar_irdrop_fast() - the same, approximately, some fifty times as fast
+ * @circuit: as above
+ * @siemens: likewise
+ * @effective: likewise; never negative
+ *
+ * Exact up to 9 x 9 cells and for wires without resistance. For 128 x 128 cells at random quarters of a largest conductance 1/Ron,
+ * Frobenius norm of the error over that of the exact conductances, with the share of the current that the voltage drop leaves:
+ *
+ *	Ron 100 kOhm, wire 5 Ohm, perfect ends		0.03 %	(79 %)
+ *	Ron  25 kOhm, wire 1 Ohm, ends 100 Ohm		0.07 %	(58 %)
+ *	Ron  10 kOhm, wire 1 Ohm, perfect ends		0.07 %	(66 %)
+ *	Ron  10 kOhm, wire 5 Ohm, ends 1 kOhm		0.3 %	(6 %)
+ *	Ron   2 kOhm, wire 0.5 Ohm, perfect ends	0.2 %	(45 %)
+ *	Ron   2 kOhm, wire 5 Ohm, ends 100 Ohm		1.2 %	(5 %)
+ *
+ * Sparse arrays, a fifth of the cells on, are up to three times worse. tests/unit/test_xbar_irdrop.c holds it to these figures.
+ *
+ * Return: 0, -ENOMEM.
+ */
 int xbar_irdrop_fast(const struct irdrop *circuit, const double *siemens, double *effective);
 
 #endif

@@ -78,6 +78,16 @@ Device *device_start_behind_port(const char *options, bool native);
 void device_enable(Device *device);
 void device_stop(Device *device);
 
+/* A new folder below the one for such, to be removed and freed. */
+char *test_folder(void);
+/* Save the machine to @file; @end is what QEMU is to call the end of it. */
+void device_save(Device *from, const char *file, const char *end);
+/* The machine of @from, from here on in another process. */
+Device *device_load(Device *from, const char *memory, const char *options,
+                    const char *file);
+/* Both, with a file of their own. */
+Device *device_move(Device *from, const char *memory, const char *options);
+
 uint32_t device_read(Device *device, uint32_t reg);
 void device_write(Device *device, uint32_t reg, uint32_t value);
 /*

@@ -5,7 +5,6 @@
  */
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
-#include "qapi/qmp/qdict.h"
 #include "qemu/bswap.h"
 #include "device.h"
 
@@ -13,14 +12,6 @@
 #define COLS 16
 
 #define FILE_BYTES (64u << 20)
-
-static char *temporary_folder(void)
-{
-    char *folder = g_dir_make_tmp("lf-accel-XXXXXX", NULL);
-
-    g_assert_nonnull(folder);
-    return folder;
-}
 
 static char *file_backend(const char *file)
 {
@@ -53,7 +44,7 @@ static void multiply(Device *device, uint32_t matrix, float *result)
 
 static void test_restart(const void *options)
 {
-    g_autofree char *folder = temporary_folder();
+    g_autofree char *folder = test_folder();
     g_autofree char *file = g_build_filename(folder, "cells", NULL);
     g_autofree char *memory = file_backend(file);
     int8_t weights[ROWS * COLS];
@@ -79,59 +70,11 @@ static void test_restart(const void *options)
     g_rmdir(folder);
 }
 
-/* Save the machine, or find that it cannot be; what QEMU calls the end of it. */
-static void save_until(Device *from, const char *file, const char *end)
-{
-    g_autofree char *uri = g_strdup_printf("exec:cat > %s", file);
-    QDict *reply;
-    bool done = false;
-
-    qtest_qmp_assert_success(from->qts,
-                             "{'execute': 'migrate', 'arguments': {'uri': %s}}",
-                             uri);
-    while (!done) {
-        const char *status;
-
-        reply = qtest_qmp(from->qts, "{'execute': 'query-migrate'}");
-        status = qdict_get_str(qdict_get_qdict(reply, "return"), "status");
-        done = g_str_equal(status, "completed") ||
-               g_str_equal(status, "failed");
-        if (done) {
-            g_assert_cmpstr(status, ==, end);
-        }
-        qobject_unref(reply);
-        g_usleep(10000);
-    }
-}
-
-static void save(Device *from, const char *file)
-{
-    save_until(from, file, "completed");
-}
-
-/* The machine of @from, from here on in another process. */
-static Device *load(Device *from, const char *memory, const char *options,
-                    const char *file)
-{
-    g_autofree char *source = g_strdup_printf("exec:cat %s", file);
-    Device *to = device_start_bare(memory, options, "-incoming defer");
-
-    qtest_qmp_assert_success(
-        to->qts, "{'execute': 'migrate-incoming', 'arguments': {'uri': %s}}",
-        source);
-    qtest_qmp_eventwait(to->qts, "RESUME");
-    to->registers = from->registers;
-    to->next_page = from->next_page;
-    memcpy(to->queues, from->queues, sizeof(to->queues));
-    device_stop(from);
-    return to;
-}
-
 static void test_save(void)
 {
     const char *memory = "memory-backend-ram,size=64M";
     const char *options = ",tiles=64,debug=on";
-    g_autofree char *folder = temporary_folder();
+    g_autofree char *folder = test_folder();
     g_autofree char *file = g_build_filename(folder, "state", NULL);
     int8_t weights[ROWS * COLS];
     float before[COLS];
@@ -159,8 +102,8 @@ static void test_save(void)
     device_write(device, LF_REG_INJECT, LF_INJECT_FAIL_JOB);
     telemetry = device_telemetry(device);
 
-    save(device, file);
-    device = load(device, memory, options, file);
+    device_save(device, file, "completed");
+    device = device_load(device, memory, options, file);
     g_assert_cmphex(device_read(device, LF_REG_IRQ_MASK), ==, 0xa);
     g_assert_cmphex(device_read(device, LF_REG_INJECT), ==,
                     1 << LF_INJECT_FAIL_JOB);
@@ -208,15 +151,15 @@ static void test_disabled(void)
 {
     const char *memory = "memory-backend-ram,size=64M";
     const char *options = ",tiles=64";
-    g_autofree char *folder = temporary_folder();
+    g_autofree char *folder = test_folder();
     g_autofree char *file = g_build_filename(folder, "state", NULL);
     Device *device = device_start(memory, options);
 
     queue_expect_works(device, 2);
     device_write(device, WINDOW(2, LF_QUEUE_CONTROL), 0);
-    save(device, file);
+    device_save(device, file, "completed");
     spoil_positions(device, file);
-    device = load(device, memory, options, file);
+    device = device_load(device, memory, options, file);
     queue_open(device, 2, TEST_RING_ENTRIES);
     queue_expect_works(device, 2);
     queue_expect_works(device, 1);
@@ -230,7 +173,7 @@ static void test_torn(void)
 {
     const char *memory = "memory-backend-ram,size=64M";
     const char *options = ",tiles=64";
-    g_autofree char *folder = temporary_folder();
+    g_autofree char *folder = test_folder();
     g_autofree char *file = g_build_filename(folder, "state", NULL);
     int8_t weights[ROWS * COLS];
     Device *device = device_start(memory, options);
@@ -241,15 +184,15 @@ static void test_torn(void)
     g_assert_cmpuint(matrix_program(device, matrix, 0, ROWS / 2, COLS, weights)
                          .status,
                      ==, LF_STATUS_OK);
-    save_until(device, file, "failed");
+    device_save(device, file, "failed");
     g_assert_cmpuint(matrix_program(device, matrix, ROWS / 2, ROWS / 2, COLS,
                                     weights + ROWS / 2 * COLS)
                          .status,
                      ==, LF_STATUS_OK);
     g_assert_cmpuint(matrix_command(device, LF_OP_COMMIT, matrix).status, ==,
                      LF_STATUS_OK);
-    save(device, file);
-    device = load(device, memory, options, file);
+    device_save(device, file, "completed");
+    device = device_load(device, memory, options, file);
     multiply(device, matrix, result);
     device_stop(device);
     g_unlink(file);

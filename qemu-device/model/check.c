@@ -354,6 +354,7 @@ static uint16_t check_management(struct check *check)
 		return LF_STATUS_OK;
 	case LF_OP_COMMIT:
 	case LF_OP_DELETE:
+	case LF_OP_REFRESH:
 		if (command->count || command->first || !unused_are_zero(command, 0))
 			return LF_STATUS_INVALID;
 		return find_matrix(check);
@@ -428,6 +429,7 @@ static uint16_t check_command(struct check *check)
 	case LF_OP_LIST:
 	case LF_OP_ACCOUNT:
 	case LF_OP_SANITIZE:
+	case LF_OP_REFRESH:
 		return check_management(check);
 	default:
 		return LF_STATUS_INVALID;
@@ -494,6 +496,14 @@ uint16_t xbar_check_state(struct xbar_job *job, uint32_t *failed_command)
 		case LF_OP_COMMIT:
 			if (committed || step->matrix->rows_programmed < step->matrix->entry.rows)
 				status = LF_STATUS_STATE;
+			break;
+		case LF_OP_REFRESH:
+			if (!committed)
+				status = LF_STATUS_STATE;
+			else if (xbar_program_worst(job->xbar, step->matrix,
+						    step->matrix->entry.rows) >
+				 xbar_ledger_left(job->xbar, job->request.account))
+				status = LF_STATUS_QUOTA;
 			break;
 		case LF_OP_MVM:
 		case LF_OP_CALIBRATE:

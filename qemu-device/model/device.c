@@ -81,11 +81,10 @@ static void pass_time(struct image_counters *counters, uint64_t nanoseconds)
 	counters->time_ns += nanoseconds < left ? nanoseconds : left;
 }
 
-/* A job has ended: its counters are added to the totals. */
-void xbar_device_settle(struct xbar *xbar, const struct tally *tally)
+/* What was done is added to the totals, which stay in memory. */
+void xbar_device_add(struct xbar *xbar, const struct tally *tally)
 {
 	struct image_counters *totals = &xbar->counters;
-	uint64_t before_ns = totals->time_ns;
 
 	for (int i = 0; i < LF_ENERGY_COMPONENTS; i++) {
 		unsigned __int128 energy = tally->energy_aj[i] + totals->energy_sub_aj[i];
@@ -95,15 +94,24 @@ void xbar_device_settle(struct xbar *xbar, const struct tally *tally)
 	}
 	totals->busy_ns += tally->busy_ns;
 	pass_time(totals, tally->busy_ns);
-	totals->jobs++;
 	totals->mvm_count += tally->mvm_count;
 	totals->mac_count += tally->mac_count;
 	totals->conversions += tally->conversions;
 	totals->clips += tally->clips;
 	totals->cells_written += tally->cells_written;
 	totals->cells_erased += tally->cells_erased;
+	totals->cells_failed += tally->cells_failed;
 	totals->verify_retries += tally->verify_retries;
 	totals->host_bytes += tally->host_bytes;
+}
+
+/* A job has ended: its counters are added to the totals. */
+void xbar_device_settle(struct xbar *xbar, const struct tally *tally)
+{
+	uint64_t before_ns = xbar->counters.time_ns;
+
+	xbar->counters.jobs++;
+	xbar_device_add(xbar, tally);
 	xbar_device_store_counters(xbar, tally->cells_written || tally->cells_erased);
 	xbar_refresh_time_passed(xbar, before_ns);
 }
@@ -120,6 +128,8 @@ static int attach(struct xbar *xbar, char *message)
 		error = xbar_directory_attach(xbar, message);
 	if (!error)
 		error = xbar_spares_attach(xbar, message);
+	if (!error)
+		error = xbar_refresh_attach(xbar, message);
 	return error;
 }
 
@@ -190,6 +200,11 @@ int xbar_create(const struct xbar_params *params, void *memory, uint64_t bytes,
 	}
 	if (fresh)
 		format(xbar);
+	error = xbar_refresh_recover(xbar);
+	if (error) {
+		xbar_destroy(xbar);
+		return error;
+	}
 	xbar_directory_recover(xbar);
 	xbar_ledger_recover(xbar);
 	*created = xbar;

@@ -124,6 +124,10 @@ uint16_t xbar_execute_management(struct xbar_job *job, const struct step *step, 
 	case LF_OP_COMMIT:
 		commit(job->xbar, step->matrix);
 		break;
+	case LF_OP_REFRESH:
+		status = xbar_refresh_execute(job->xbar, step->matrix, job->request.account, tally,
+					      result);
+		break;
 	case LF_OP_PUBLISH:
 		status = publish(job, step);
 		break;

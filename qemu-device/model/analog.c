@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analog.h"
+#include "irdrop.h"
 #include "physics.h"
 
 /**
@@ -15,6 +16,7 @@
  * @fine: fraction of the first pass
  * @shift: what the second takes away of it
  * @sums: largest sum of each tile, in units of the first pass
+ * @failed: tiles for which there was no memory
  */
 struct making {
 	const struct xbar *xbar;
@@ -25,6 +27,7 @@ struct making {
 	uint32_t fine;
 	uint32_t shift;
 	uint64_t *sums;
+	uint8_t *failed;
 };
 
 void xbar_analog_free(struct analog *analog)
@@ -34,10 +37,18 @@ void xbar_analog_free(struct analog *analog)
 	free(analog);
 }
 
+static bool wires_drop(const struct xbar_params *params)
+{
+	return params->ir_drop != XBAR_IR_OFF &&
+	       (params->wire_mohm || params->driver_mohm || params->sense_mohm);
+}
+
 bool xbar_analog_needed(const struct xbar *xbar)
 {
-	return !xbar_physics_is_exact(&xbar->params, (uint32_t)xbar->counters.stuck_parts,
-				      xbar->temperature_mc);
+	return xbar->params.format != LF_FORMAT_FP32 &&
+	       (wires_drop(&xbar->params) ||
+		!xbar_physics_is_exact(&xbar->params, (uint32_t)xbar->counters.stuck_parts,
+				       xbar->temperature_mc));
 }
 
 /* A tile of the matrix: where it is and how much of it is used. */
@@ -126,6 +137,7 @@ static void store_column(const struct making *making, const double *conductances
 	}
 }
 
+/* Without wires each column stands for itself. */
 static void make_columns(const struct making *making, const struct part *part, const uint32_t *wear)
 {
 	const struct xbar *xbar = making->xbar;
@@ -146,6 +158,112 @@ static void make_columns(const struct making *making, const struct part *part, c
 				column_of(making, part->ordinal, place.side, place.slice, weight));
 		}
 	}
+}
+
+/**
+ * struct circuit - a tile as a crossbar of wires
+ * @stride: columns of cells: of weights, spares among them, in each the sides (when they lie in columns), in each the slices
+ * @step: rows of cells of a row of inputs: 2 when pairs lie in rows
+ * @siemens: what the cells conduct, then what is left of it
+ */
+struct circuit {
+	struct irdrop wires;
+	uint32_t stride;
+	uint32_t step;
+	double *siemens;
+	double *effective;
+};
+
+static size_t cell_of(const struct xbar *xbar, const struct circuit *circuit,
+		      const struct place *place)
+{
+	uint32_t sides = circuit->step == 2 ? 1 : 2;
+	uint32_t side_column = sides == 2 ? place->side : 0,
+		 side_row = sides == 2 ? 0 : place->side;
+	size_t row = (size_t)place->row * circuit->step + side_row;
+
+	return row * circuit->stride + (place->weight * sides + side_column) * xbar->slices +
+	       place->slice;
+}
+
+/* Every cell of the tile is in the circuit: those that no weight uses as they were left by the erasure. */
+static void fill_circuit(const struct making *making, const struct part *part, const uint32_t *wear,
+			 const struct circuit *circuit)
+{
+	const struct xbar *xbar = making->xbar;
+	const struct xbar_params *params = &xbar->params;
+	double g_max = (double)params->g_max_ns * 1e-9, conductances[KERNEL_GROUP];
+	uint8_t levels[KERNEL_GROUP];
+	int8_t weights[KERNEL_INPUTS];
+
+	for (uint32_t weight = 0; weight < xbar->tile_weights + params->spare_weights; weight++)
+		for (uint32_t line = 0; line < 2 * xbar->slices; line++) {
+			struct place place = { part->tile, 0, weight, line / xbar->slices,
+					       line % xbar->slices };
+
+			for (; place.row < params->tile_rows; place.row++)
+				circuit->siemens[cell_of(xbar, circuit, &place)] =
+					g_max * xbar_physics_erased(&making->physics, &place,
+								    wear[place.row]);
+		}
+	for (uint32_t weight = 0; weight < part->cols; weight++) {
+		column_weights(making, part, weight, weights);
+		for (uint32_t line = 0; line < 2 * xbar->slices; line++) {
+			struct place place = place_of(making, part, weight, line);
+
+			column_levels(making, weights, part->rows, &place, levels);
+			xbar_physics_column(&making->physics, &place, wear, levels, part->rows,
+					    conductances);
+			for (; place.row < part->rows; place.row++)
+				circuit->siemens[cell_of(xbar, circuit, &place)] =
+					g_max * conductances[place.row];
+		}
+	}
+}
+
+/* With wires all cells of a tile belong together; false without memory. */
+static bool make_circuit(const struct making *making, const struct part *part, const uint32_t *wear)
+{
+	const struct xbar *xbar = making->xbar;
+	const struct xbar_params *params = &xbar->params;
+	uint32_t sides = params->pair == XBAR_PAIR_ROWS ? 1 : 2;
+	struct circuit circuit = {
+		.step = 3 - sides,
+		.stride = (xbar->tile_weights + params->spare_weights) * sides * xbar->slices,
+	};
+	double g_max = (double)params->g_max_ns * 1e-9;
+	size_t cells;
+	int error;
+
+	circuit.wires = (struct irdrop){
+		.rows = params->tile_rows * circuit.step,
+		.columns = circuit.stride,
+		.wire_ohm = params->wire_mohm / 1000.0,
+		.driver_ohm = params->driver_mohm / 1000.0,
+		.sense_ohm = params->sense_mohm / 1000.0,
+	};
+	cells = (size_t)circuit.wires.rows * circuit.stride;
+	circuit.siemens = malloc(2 * cells * sizeof(double));
+	if (!circuit.siemens)
+		return false;
+	circuit.effective = circuit.siemens + cells;
+	fill_circuit(making, part, wear, &circuit);
+	error = params->ir_drop == XBAR_IR_EXACT
+			? xbar_irdrop_exact(&circuit.wires, circuit.siemens, circuit.effective)
+			: xbar_irdrop_fast(&circuit.wires, circuit.siemens, circuit.effective);
+	for (size_t i = 0; !error && i < cells; i++)
+		circuit.effective[i] /= g_max;
+	for (uint32_t weight = 0; !error && weight < part->cols; weight++)
+		for (uint32_t line = 0; line < 2 * xbar->slices; line++) {
+			struct place place = place_of(making, part, weight, line);
+
+			store_column(
+				making, circuit.effective + cell_of(xbar, &circuit, &place),
+				(size_t)circuit.stride * circuit.step, part->rows,
+				column_of(making, part->ordinal, place.side, place.slice, weight));
+		}
+	free(circuit.siemens);
+	return !error;
 }
 
 /* The largest sum of one conversion of either direction. */
@@ -184,7 +302,10 @@ static void make_tile(void *argument, uint32_t ordinal)
 
 	for (uint32_t row = 0; row < xbar->params.tile_rows; row++)
 		wear[row] = xbar_tiles_wear(xbar, part.tile, row);
-	make_columns(making, &part, wear);
+	if (!wires_drop(&xbar->params))
+		make_columns(making, &part, wear);
+	else if (!make_circuit(making, &part, wear))
+		making->failed[ordinal] = 1;
 	making->sums[ordinal] = largest_sum(making, &part);
 }
 
@@ -228,8 +349,11 @@ static bool make_cells(struct xbar *xbar, struct making *making)
 	uint64_t largest = 0;
 
 	xbar_device_parallel(xbar, tiles, make_tile, making);
-	for (uint32_t i = 0; i < tiles; i++)
+	for (uint32_t i = 0; i < tiles; i++) {
+		if (making->failed[i])
+			return false;
 		largest = making->sums[i] > largest ? making->sums[i] : largest;
+	}
 	making->shift = excess(largest, terms);
 	if (making->shift > making->fine)
 		return false;
@@ -267,6 +391,7 @@ static struct analog *make_analog(struct xbar *xbar, struct matrix *matrix)
 
 	next_ns = xbar_analog_physics(xbar, matrix, entry->refreshes, &making.physics);
 	making.sums = calloc(tiles, sizeof(*making.sums));
+	making.failed = calloc(tiles, 1);
 	making.analog = analog;
 	if (analog) {
 		analog->generation = matrix->generation;
@@ -277,12 +402,13 @@ static struct analog *make_analog(struct xbar *xbar, struct matrix *matrix)
 		analog->cells = calloc((size_t)tiles * 2 * xbar->slices * xbar->tile_weights,
 				       analog->column_cells * sizeof(*analog->cells));
 	}
-	if (analog && analog->cells && making.sums) {
+	if (analog && analog->cells && making.sums && making.failed) {
 		making.fine = finest(xbar_physics_bound(&making.physics) / making.physics.step);
 		making.scale = (double)(1u << making.fine) / making.physics.step;
 		made = make_cells(xbar, &making);
 	}
 	free(making.sums);
+	free(making.failed);
 	if (made)
 		return analog;
 	xbar_analog_free(analog);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "qemu-device/model/analog.h"
+#include "qemu-device/model/irdrop.h"
 #include "tests/unit/xbar_rig.h"
 
 #define ROWS 70
@@ -145,9 +146,97 @@ START_TEST(exact_devices_need_none)
 	xbar_set_temperature(rig.xbar, 25001);
 	ck_assert(xbar_analog_needed(rig.xbar));
 	rig_close(&rig);
+	matrix_with(&rig, "ir_drop=exact", weights);
+	ck_assert_msg(!xbar_analog_needed(rig.xbar), "wires without resistance drop nothing");
+	rig_close(&rig);
 	rig_open(&rig, "float", "tiles=1");
 	xbar_inject_stuck(rig.xbar, 500000);
 	ck_assert(!xbar_analog_needed(rig.xbar));
+	rig_close(&rig);
+}
+END_TEST
+
+/* With wires a tile is one circuit, in the order in which its lines lie; a spare column and one that it stands in for are in it. */
+START_TEST(wires_make_a_circuit_of_a_tile)
+{
+	enum { TILE_ROWS = 8, WEIGHTS = 8, SPARES = 2 };
+	static const char *const settings[] = { "pair=columns", "pair=rows" };
+	bool pair_rows = _i & 1, fast = _i & 2;
+	uint32_t sides = pair_rows ? 1 : 2, columns = (WEIGHTS + SPARES) * sides * 4;
+	uint32_t lines = TILE_ROWS * (3 - sides);
+	double *siemens = calloc(lines * columns, sizeof(double));
+	double *effective = calloc(lines * columns, sizeof(double));
+	struct irdrop wires = { lines, columns, 2.5, 100.0, 50.0 };
+	int8_t weights[TILE_ROWS * WEIGHTS];
+	uint64_t state = rig_seed();
+	const struct analog *analog;
+	struct history history;
+	struct matrix *matrix;
+	uint32_t moved = 0;
+	struct rig rig;
+	char text[256];
+	double unit;
+
+	snprintf(
+		text, sizeof(text),
+		"%s,tiles=1,tile_rows=8,tile_cols=64,spare_weights=2,program_sigma=0.02,g_max_ns=100000,"
+		"on_off_ratio=100,stuck_on=0.02,ir_drop=%s,wire_mohm=2500,driver_mohm=100000,"
+		"sense_mohm=50000,adc_subtract=before",
+		settings[pair_rows], fast ? "fast" : "exact");
+	for (int i = 0; i < TILE_ROWS * WEIGHTS; i++)
+		weights[i] = (int8_t)((int)draw_below(&state, 255) - 127);
+	rig_open(&rig, "isaac", text);
+	ck_assert_uint_eq(rig.xbar->tile_weights, WEIGHTS);
+	matrix = xbar_directory_find(rig.xbar, rig_matrix(&rig, TILE_ROWS, WEIGHTS, weights));
+	ck_assert(xbar_analog_needed(rig.xbar));
+	analog = xbar_analog_get(rig.xbar, matrix);
+	ck_assert_ptr_nonnull(analog);
+	unit = 0.99 / 3.0 / (1 << analog->fraction);
+	history = (struct history){ .matrix = matrix->entry.matrix,
+				    .wear = xbar_tiles_wear(rig.xbar, 0, 0),
+				    .temperature_mc = 25000 };
+	for (int pass = 0; pass < 2; pass++) {
+		for (uint32_t w = 0; w < WEIGHTS + SPARES; w++)
+			for (uint32_t line = 0; line < 8; line++)
+				for (uint32_t row = 0; row < TILE_ROWS; row++) {
+					uint32_t side = line / 4, slice = line % 4, logical;
+					struct place place = { 0, row, w, side, slice };
+					uint32_t at_row = pair_rows ? 2 * row + side : row;
+					uint32_t at = pair_rows ? w * 4 + slice
+								: (w * 2 + side) * 4 + slice;
+					struct cell cell = { .conductance = 0.01 };
+
+					for (logical = 0; logical < WEIGHTS; logical++)
+						if (xbar_spares_column(rig.xbar, 0, logical) == w)
+							break;
+					if (logical < WEIGHTS)
+						xbar_physics_cell(
+							rig.params, &place, &history,
+							level_of(weights[row * WEIGHTS + logical],
+								 side, slice),
+							&cell);
+					else if (xbar_physics_stuck(rig.params, &place, &history))
+						cell.conductance = 1.0;
+					siemens[at_row * columns + at] = cell.conductance * 1e-4;
+					if (!pass || logical == WEIGHTS)
+						continue;
+					moved += logical != w;
+					ck_assert_double_eq_tol(
+						analog->cells[((side * 4 + slice) * WEIGHTS +
+							       logical) *
+								      TILE_ROWS +
+							      row] *
+							unit,
+						effective[at_row * columns + at] * 1e4,
+						0.76 * unit);
+				}
+		ck_assert_int_eq(
+			(fast ? xbar_irdrop_fast : xbar_irdrop_exact)(&wires, siemens, effective),
+			0);
+	}
+	ck_assert_uint_gt(moved, 0);
+	free(siemens);
+	free(effective);
 	rig_close(&rig);
 }
 END_TEST
@@ -243,6 +332,7 @@ int main(void)
 
 	tcase_add_loop_test(tests, every_cell_is_what_physics_says, 0, 6);
 	tcase_add_test(tests, exact_devices_need_none);
+	tcase_add_loop_test(tests, wires_make_a_circuit_of_a_tile, 0, 4);
 	tcase_add_test(tests, threads_change_nothing);
 	tcase_add_test(tests, a_plane_lasts_as_long_as_its_cells_stay);
 	tcase_add_test(tests, cells_are_the_same_after_a_power_cycle);

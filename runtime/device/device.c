@@ -105,6 +105,23 @@ int lf_device_events(struct lf_device *device, uint32_t *events, struct lf_error
 	return 0;
 }
 
+const char *lf_effect_name(enum lf_effect effect)
+{
+	static const char *const names[LF_EFFECTS] = {
+		[LF_EFFECT_PROGRAMMING] = "programming noise",
+		[LF_EFFECT_READ_NOISE] = "read noise",
+		[LF_EFFECT_RELAXATION] = "relaxation",
+		[LF_EFFECT_RETENTION] = "retention",
+		[LF_EFFECT_STUCK] = "stuck cells",
+		[LF_EFFECT_ON_OFF_RATIO] = "finite on/off ratio",
+		[LF_EFFECT_IR_DROP] = "IR drop",
+		[LF_EFFECT_ENDURANCE] = "endurance",
+		[LF_EFFECT_TEMPERATURE] = "temperature",
+	};
+
+	return (unsigned int)effect < LF_EFFECTS ? names[effect] : NULL;
+}
+
 int lf_device_quota(struct lf_device *device, uint32_t account, const uint64_t *new_quota_cells,
 		    struct lf_account *quota, struct lf_error *error)
 {

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "qemu-device/model/params.h"
 #include "runtime/device/inproc.h"
 #include "runtime/device/status.h"
 
@@ -138,6 +139,7 @@ static void free_options(struct options *options)
 static void describe(struct inproc *inproc, const char *specification)
 {
 	struct lf_device_info *info = &inproc->device.info;
+	uint32_t effects = info->effects;
 	struct xbar_limits limits;
 
 	xbar_limits(inproc->xbar, &limits);
@@ -161,10 +163,34 @@ static void describe(struct inproc *inproc, const char *specification)
 		.adc_bits = limits.adc_bits,
 		.dac_bits = limits.dac_bits,
 		.buffer_bytes = BUFFER_BYTES,
+		.effects_known = true,
+		.effects = effects,
 	};
 	snprintf(info->path, sizeof(info->path), "%s", specification);
 	memcpy(info->preset, limits.preset, sizeof(info->preset));
 	info->preset[sizeof(info->preset) - 1] = '\0';
+}
+
+/* The effects that the parameters do not leave out. */
+static uint32_t effects_of(const struct xbar_params *params)
+{
+	const bool present[LF_EFFECTS] = {
+		[LF_EFFECT_PROGRAMMING] = params->program_sigma || params->program_sigma_slope,
+		[LF_EFFECT_READ_NOISE] = params->read_noise,
+		[LF_EFFECT_RELAXATION] =
+			params->relax_mean || params->relax_sigma || params->relax_sigma_slope,
+		[LF_EFFECT_RETENTION] = params->retention_s != XBAR_INFINITE,
+		[LF_EFFECT_STUCK] = params->stuck_on || params->stuck_off,
+		[LF_EFFECT_ON_OFF_RATIO] = params->on_off_ratio != XBAR_INFINITE,
+		[LF_EFFECT_IR_DROP] = params->ir_drop != XBAR_IR_OFF,
+		[LF_EFFECT_ENDURANCE] = params->endurance != XBAR_INFINITE,
+		[LF_EFFECT_TEMPERATURE] = params->temperature_coefficient,
+	};
+	uint32_t effects = 0;
+
+	for (unsigned int effect = 0; effect < LF_EFFECTS; effect++)
+		effects |= (uint32_t)present[effect] << effect;
+	return effects;
 }
 
 /* Attaches the model to its memory and starts the threads; undone by detach(). */
@@ -364,6 +390,8 @@ int lf_inproc_open(const char *specification, struct lf_device **device, struct 
 	if (!err) {
 		inproc->account = geteuid();
 		err = attach(inproc, &options, error);
+		if (!err)
+			inproc->device.info.effects = effects_of(options.params);
 	}
 	free_options(&options);
 	free(text);

@@ -6,6 +6,7 @@
 #ifndef LF_DEVICE_H
 #define LF_DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,27 @@
 
 struct lf_device;
 struct lf_buffer;
+
+/**
+ * enum lf_effect - what can make a cell differ from what it was told to hold, or a read from the cell
+ *
+ * The converters' resolution is @adc_bits of struct lf_device_info.
+ */
+enum lf_effect {
+	LF_EFFECT_PROGRAMMING,
+	LF_EFFECT_READ_NOISE,
+	LF_EFFECT_RELAXATION,
+	LF_EFFECT_RETENTION,
+	LF_EFFECT_STUCK,
+	LF_EFFECT_ON_OFF_RATIO,
+	LF_EFFECT_IR_DROP,
+	LF_EFFECT_ENDURANCE,
+	LF_EFFECT_TEMPERATURE,
+	LF_EFFECTS,
+};
+
+/** lf_effect_name() - "programming noise", "read noise" and so on; NULL for what is no effect */
+const char *lf_effect_name(enum lf_effect effect);
 
 /**
  * struct lf_device_info - what a device is and what one job may hold
@@ -38,6 +60,8 @@ struct lf_buffer;
  * @adc_bits: bits of a converter, 0 where conversion is ideal
  * @dac_bits: bits of a driver
  * @buffer_bytes: most bytes of a buffer
+ * @effects_known: @effects says which errors the cells have; a driver does not tell
+ * @effects: mask of 1 << enum lf_effect
  */
 struct lf_device_info {
 	char kind[8];
@@ -61,6 +85,8 @@ struct lf_device_info {
 	uint32_t adc_bits;
 	uint32_t dac_bits;
 	uint64_t buffer_bytes;
+	bool effects_known;
+	uint32_t effects;
 };
 
 /**

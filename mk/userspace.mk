@@ -71,7 +71,7 @@ define link
 endef
 
 $(BUILD)/bin/lfctl: $(call objects,$(LFCTL_SOURCES)) $(LIBRARY)
-	$(call link)
+	$(call link,-lm)
 
 # Check reports through its own library; -lm is for Check and for references that tests compute.
 $(BUILD)/tests/unit/test_%: $(OBJ)/tests/unit/test_%.o $(call objects,$(UNIT_HELPER_SOURCES)) $(LIBRARY)

@@ -83,6 +83,7 @@ extern const struct command deploy_commands[];
 extern const struct command calibrate_commands[];
 extern const struct command train_commands[];
 extern const struct command eval_commands[];
+extern const struct command study_commands[];
 
 /** command_areas() - the tables above, ended by NULL */
 const struct command *const *command_areas(void);

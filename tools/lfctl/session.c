@@ -80,6 +80,20 @@ static int open_deployed(struct session *session, const struct session_options *
 	return ret;
 }
 
+/* Deploys to a device of this session's own. */
+static int deploy(struct session *session, const struct session_options *options,
+		  struct lf_error *error)
+{
+	struct lf_deploy_options deployment = {
+		.directory = options->model,
+		.name = options->name,
+		.modules = session->modules.count ? &session->modules : NULL,
+		.mode = 0444,
+	};
+
+	return lf_deploy(session->device, &deployment, NULL, error);
+}
+
 int session_open(struct session *session, const struct session_options *options,
 		 const struct recipe *recipe, struct lf_error *error)
 {
@@ -95,6 +109,8 @@ int session_open(struct session *session, const struct session_options *options,
 	ret = read_task(session, options, recipe, error);
 	if (!ret)
 		ret = open_device(options->common, &session->device, error);
+	if (!ret && options->deploy)
+		ret = deploy(session, options, error);
 	if (!ret)
 		ret = open_deployed(session, options, recipe, error);
 	if (!ret)

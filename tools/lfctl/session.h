@@ -23,6 +23,7 @@
  * @split: examples to test on: "test" or "validation"
  * @test_limit: first test examples only, 0 for all
  * @training: read train.jsonl as well
+ * @deploy: the device is empty; deploy the model and the pool first
  */
 struct session_options {
 	const struct common *common;
@@ -36,6 +37,7 @@ struct session_options {
 	const char *split;
 	uint32_t test_limit;
 	bool training;
+	bool deploy;
 };
 
 struct session {

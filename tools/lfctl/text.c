@@ -24,6 +24,8 @@ enum unit {
 	UNIT_SHARE,	/* of 1, shown in percent */
 	UNIT_INTERVAL,	/* of shares, shown in points */
 	UNIT_HISTOGRAM, /* of wear: bin 0 is none, bin k 2^(k-1) .. 2^k - 1 */
+	UNIT_DECIBELS,	/* null is no noise at all */
+	UNIT_ROWS,	/* a table too long for people */
 };
 
 /**
@@ -43,6 +45,22 @@ struct presentation {
 #define COST "counted; energy and device time are modelled"
 
 static const struct presentation presentations[] = {
+	{ "ideal", "accuracy", "accuracy (counted)", UNIT_SHARE },
+	{ "ideal", "majority", "commonest label", UNIT_SHARE },
+	{ "points", "accuracy", "accuracy", UNIT_SHARE },
+	{ "points", "accuracy_sd", "sd", UNIT_SHARE },
+	{ "points", "clip_share", "clips", UNIT_SHARE },
+	{ "points", "snr_db", "SNR dB", UNIT_DECIBELS },
+	{ "points", "snr_sd_db", "sd dB", UNIT_DECIBELS },
+	{ "points", "snr_through_db", "through", UNIT_DECIBELS },
+	{ "points", "snr_query_db", "query", UNIT_DECIBELS },
+	{ "points", "snr_key_db", "key", UNIT_DECIBELS },
+	{ "points", "snr_value_db", "value", UNIT_DECIBELS },
+	{ "points", "snr_attention_output_db", "att. output", UNIT_DECIBELS },
+	{ "points", "snr_intermediate_db", "intermediate", UNIT_DECIBELS },
+	{ "points", "snr_output_db", "output", UNIT_DECIBELS },
+	{ "study", "seed", "seed", UNIT_NONE },
+	{ NULL, "layers", "layers", UNIT_ROWS },
 	{ NULL, "accuracy", "accuracy on the test examples (counted)", UNIT_NONE },
 	{ "accuracy", "majority", "most frequent label", UNIT_SHARE },
 	{ "accuracy", "zero_shot", "zero-shot", UNIT_SHARE },
@@ -219,6 +237,12 @@ static void unit_text(const json_t *value, enum unit unit, char *text, size_t by
 	case UNIT_BITS:
 		snprintf(text, bytes, number > 0 ? "%.0f bit" : "ideal, no bit lost", number);
 		break;
+	case UNIT_DECIBELS:
+		snprintf(text, bytes, json_is_null(value) ? "exact" : "%.1f", number);
+		break;
+	case UNIT_ROWS:
+		snprintf(text, bytes, "%zu rows, shown by --json", json_array_size(value));
+		break;
 	case UNIT_SHARE:
 		snprintf(text, bytes, "%.1f %%", 100 * number);
 		break;
@@ -239,7 +263,8 @@ static void value_text(const char *section, const char *key, const json_t *value
 	size_t at, used = 0;
 	json_t *element;
 
-	if (known && known->unit != UNIT_NONE && !json_is_null(value)) {
+	if (known && known->unit != UNIT_NONE &&
+	    (!json_is_null(value) || known->unit == UNIT_DECIBELS)) {
 		unit_text(value, known->unit, text, bytes);
 		return;
 	}
@@ -276,18 +301,18 @@ static void value_text(const char *section, const char *key, const json_t *value
 	}
 }
 
-static int column_width(const json_t *rows, const char *key)
+static int column_width(const json_t *rows, const char *section, const char *key)
 {
 	char text[CELL_BYTES];
 	json_t *row;
 	size_t at;
 	int width;
 
-	label_text(NULL, key, text, sizeof(text));
+	label_text(section, key, text, sizeof(text));
 	width = (int)strlen(text);
 	json_array_foreach(rows, at, row)
 	{
-		value_text(NULL, key, json_object_get(row, key), text, sizeof(text));
+		value_text(section, key, json_object_get(row, key), text, sizeof(text));
 		if ((int)strlen(text) > width)
 			width = (int)strlen(text);
 	}
@@ -295,12 +320,23 @@ static int column_width(const json_t *rows, const char *key)
 }
 
 /* Numbers are flush right, all else is flush left. */
-static void write_cell(const json_t *first, const char *text, int width)
+static void write_cell(bool number, const char *text, int width)
 {
-	printf("%*s  ", json_is_number(first) ? width : -width, text);
+	printf("%*s  ", number ? width : -width, text);
 }
 
-static void write_table(const json_t *rows)
+/* A column of numbers may have places without one. */
+static bool is_number_column(const json_t *rows, const char *key)
+{
+	json_t *row;
+	size_t at;
+
+	json_array_foreach(rows, at,
+			   row) if (json_is_number(json_object_get(row, key))) return true;
+	return false;
+}
+
+static void write_table(const json_t *rows, const char *section)
 {
 	json_t *first = json_array_get(rows, 0), *row, *value;
 	char text[CELL_BYTES];
@@ -313,16 +349,17 @@ static void write_table(const json_t *rows)
 	}
 	json_object_foreach(first, key, value)
 	{
-		label_text(NULL, key, text, sizeof(text));
-		write_cell(value, text, column_width(rows, key));
+		label_text(section, key, text, sizeof(text));
+		write_cell(is_number_column(rows, key), text, column_width(rows, section, key));
 	}
 	printf("\n");
 	json_array_foreach(rows, at, row)
 	{
 		json_object_foreach(first, key, value)
 		{
-			value_text(NULL, key, json_object_get(row, key), text, sizeof(text));
-			write_cell(value, text, column_width(rows, key));
+			value_text(section, key, json_object_get(row, key), text, sizeof(text));
+			write_cell(is_number_column(rows, key), text,
+				   column_width(rows, section, key));
 		}
 		printf("\n");
 	}
@@ -344,9 +381,10 @@ static void write_object(const json_t *object, const char *section)
 	json_object_foreach((json_t *)object, key, value)
 	{
 		label_text(section, key, label, sizeof(label));
-		if (is_table(value)) {
+		if (is_table(value) &&
+		    (!find(section, key) || find(section, key)->unit != UNIT_ROWS)) {
 			printf("%s:\n", label);
-			write_table(value);
+			write_table(value, key);
 		} else if (json_is_object(value) &&
 			   (!find(section, key) || find(section, key)->unit != UNIT_ENERGY)) {
 			printf("%s:\n", label);

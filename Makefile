@@ -25,6 +25,7 @@ include mk/kernel.mk
 include mk/qemu.mk
 include mk/vm.mk
 include mk/tests.mk
+include mk/debug.mk
 include mk/install.mk
 
 .PHONY: all userspace module qemu vm run data pool goldens bench docs lint format install

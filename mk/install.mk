@@ -67,6 +67,6 @@ install: $(INSTALLED) $(BUILD)/lib/pkgconfig/liblf.pc	## DESTDIR= prefix=
 
 # The driver, for a running kernel of one's own: its headers' install rules know where.
 install-module: $(MODULE)
-	+$(kbuild) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+	+$(call kbuild,$(KERNEL_HEADERS),$(KERNEL_BUILD)) INSTALL_MOD_PATH=$(DESTDIR) modules_install
 
 .PHONY: install-module

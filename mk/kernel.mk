@@ -11,16 +11,20 @@ KERNEL_BUILD := $(BUILD)/kernel
 MODULE := $(if $(wildcard kernel/Kbuild),$(KERNEL_BUILD)/lf_accel.ko)
 KERNEL_CC ?= gcc
 
-define kbuild
-$(MAKE) -C $(KERNEL_HEADERS) M=$(abspath $(KERNEL_BUILD)) CC=$(KERNEL_CC) V=$(or $(V),0) \
+# kbuild: make with the headers $(1) in the folder $(2)
+kbuild = $(MAKE) -C $(1) M=$(abspath $(2)) CC=$(KERNEL_CC) V=$(or $(V),0) \
 	KCFLAGS=-I$(abspath uapi) --no-print-directory $(KBUILD_OPTIONS)
+
+# kbuild_folder: links to the sources in the folder $(1)
+define kbuild_folder
+	$(Q)mkdir -p $(1) && find $(1) -maxdepth 1 -type l -delete
+	$(Q)ln -s $(addprefix $(CURDIR)/,$(KERNEL_SOURCES)) $(1)/
+	$(Q)ln -sfn $(CURDIR)/uapi $(dir $(1))uapi
 endef
 
 $(KERNEL_BUILD)/lf_accel.ko: $(KERNEL_SOURCES) $(wildcard uapi/*/*.h)
 	@test -n "$(KERNEL_HEADERS)" || { echo 'no kernel headers of 6.12: run make setup' >&2; exit 1; }
 	$(call say,KBUILD,$@)
-	$(Q)mkdir -p $(KERNEL_BUILD) && find $(KERNEL_BUILD) -maxdepth 1 -type l -delete
-	$(Q)ln -s $(addprefix $(CURDIR)/,$(KERNEL_SOURCES)) $(KERNEL_BUILD)/
-	$(Q)ln -sfn $(CURDIR)/uapi $(BUILD)/uapi
-	+$(Q)$(kbuild) modules
+	$(call kbuild_folder,$(KERNEL_BUILD))
+	+$(Q)$(call kbuild,$(KERNEL_HEADERS),$(KERNEL_BUILD)) modules
 	$(Q)touch $@

@@ -13,6 +13,7 @@ UNIT_HELPER_SOURCES := $(filter-out $(UNIT_TEST_SOURCES),$(call sources,tests/un
 GUEST_ALL_SOURCES := $(call sources,tests/guest/*.c)
 GUEST_TEST_SOURCES := $(call programs_of,$(GUEST_ALL_SOURCES))
 GUEST_HELPER_SOURCES := $(filter-out $(GUEST_TEST_SOURCES),$(GUEST_ALL_SOURCES))
+DEBUG_TEST_SOURCES := $(call sources,tests/debug/*.c)
 BENCH_ALL_SOURCES := $(call sources,tests/bench/*.c)
 BENCH_SOURCES := $(call programs_of,$(BENCH_ALL_SOURCES))
 BENCH_HELPER_SOURCES := $(filter-out $(BENCH_SOURCES),$(BENCH_ALL_SOURCES))
@@ -25,6 +26,7 @@ MODEL := $(if $(MODEL_SOURCES),$(BUILD)/lib/libxbar.a)
 LFCTL := $(if $(LFCTL_SOURCES),$(BUILD)/bin/lfctl)
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(UNIT_TEST_SOURCES))
 GUEST_TESTS := $(patsubst %.c,$(BUILD)/%,$(GUEST_TEST_SOURCES))
+DEBUG_TESTS := $(patsubst %.c,$(BUILD)/%,$(DEBUG_TEST_SOURCES))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
 
 EXAMPLES := $(patsubst runtime/examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
@@ -80,6 +82,9 @@ $(BUILD)/tests/unit/test_%: $(OBJ)/tests/unit/test_%.o $(call objects,$(UNIT_HEL
 $(BUILD)/tests/guest/%: $(OBJ)/tests/guest/%.o $(call objects,$(GUEST_HELPER_SOURCES)) $(LIBRARY)
 	$(call link,-lm)
 
+$(BUILD)/tests/debug/%: $(OBJ)/tests/debug/%.o $(call objects,$(GUEST_HELPER_SOURCES)) $(LIBRARY)
+	$(call link,-lm)
+
 # Examples are what a user of the installed library writes: public headers and the shared library.
 $(BUILD)/examples/%: runtime/examples/%.c $(LIBRARY_SHARED)
 	@mkdir -p $(@D)
@@ -91,4 +96,4 @@ $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(call objects,$(BENCH_HELPER_SOURCES))
 	$(call link,-lm)
 
 -include $(wildcard $(OBJ)/*.example.d) $(patsubst %.o,%.d,$(call objects,$(LIBRARY_SOURCES) $(MODEL_SOURCES) $(LFCTL_SOURCES) \
-	$(UNIT_TEST_SOURCES) $(UNIT_HELPER_SOURCES) $(GUEST_ALL_SOURCES) $(BENCH_ALL_SOURCES)))
+	$(UNIT_TEST_SOURCES) $(UNIT_HELPER_SOURCES) $(GUEST_ALL_SOURCES) $(DEBUG_TEST_SOURCES) $(BENCH_ALL_SOURCES)))

@@ -5,8 +5,8 @@
 # With everything there it asks only dpkg and returns at once; nothing is removed or upgraded
 # without need.
 #
-#   scripts/setup.sh [GROUP...]   groups: build kernel qemu vm data test lint golden docs (default: all
-#                                 but golden)
+#   scripts/setup.sh [GROUP...]   groups: build kernel qemu vm data test lint golden docs debug (default:
+#                                 all but golden and debug)
 set -eu
 
 # shellcheck disable=SC2034 # each list is read by the name of its group
@@ -24,6 +24,8 @@ lint='clang-format clang-tidy cppcheck sparse shellcheck pyflakes3 git'
 # shellcheck disable=SC2034
 golden='python3-torch python3-numpy libopenblas0-pthread'
 docs='python3-sphinx python3-myst-parser'
+# shellcheck disable=SC2034
+debug='linux-source-6.12 flex bison libelf-dev libssl-dev bc xz-utils'
 
 missing_of() {
 	for package; do
@@ -35,7 +37,7 @@ missing_of() {
 wanted=
 for group in "${@:-everything}"; do
 	case $group in
-	build | kernel | qemu | vm | data | test | lint | golden | docs) eval "wanted=\"\$wanted \$$group\"" ;;
+	build | kernel | qemu | vm | data | test | lint | golden | docs | debug) eval "wanted=\"\$wanted \$$group\"" ;;
 	everything) wanted="$wanted $build $kernel $qemu $vm $data $test $lint $docs" ;;
 	*) echo "setup: no group '$group'" >&2; exit 2 ;;
 	esac

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Every allocation of every call fails once: the nth allocation of a system call is made to fail (/proc/self/fail-nth), for n
+ * from 1 until the call no longer gets that far. A call may then fail with ENOMEM, or do without; afterwards the
+ * device multiplies as before. Binding the driver is a call too, a write to sysfs.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <xf86drm.h>
+
+#include "tests/guest/accelerator.h"
+#include "tests/guest/ktap.h"
+
+/* More allocations than any call makes. */
+#define NTH_MAX	   4000
+#define DRIVER	   "/sys/bus/pci/drivers/lf_accel"
+#define FAULT_ROOT "/sys/kernel/debug/"
+
+/* One call that is tried again and again; returns 0, or -1 with errno. @undo takes back what it did. */
+struct scenario {
+	const char *name;
+	int (*call)(void);
+	void (*undo)(void);
+};
+
+static int fd;
+static uint32_t made, synced;
+static struct guest_buffer buffer;
+
+static void write_text(const char *path, const char *text)
+{
+	int file = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (file < 0 || write(file, text, strlen(text)) != (ssize_t)strlen(text)) {
+		printf("# %s: %s\n", path, strerror(errno));
+		ktap_fail(__FILE__, __LINE__, "this kernel can let allocations fail");
+	}
+	close(file);
+}
+
+/* Allocations that may sleep fail as well, of whole pages too, and in silence. */
+static void arm(void)
+{
+	static const char *const attributes[] = { "failslab", "fail_page_alloc" };
+	char path[128];
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), FAULT_ROOT "%s/ignore-gfp-wait", attributes[i]);
+		write_text(path, "N");
+		snprintf(path, sizeof(path), FAULT_ROOT "%s/verbose", attributes[i]);
+		write_text(path, "0");
+	}
+	write_text(FAULT_ROOT "fail_page_alloc/min-order", "0");
+	write_text(FAULT_ROOT "fail_page_alloc/ignore-gfp-highmem", "N");
+}
+
+/* Whether the nth allocation of the call was reached, and so failed. */
+static bool try(int nth_file, unsigned int nth, int (*call)(void), int *result, int *error)
+{
+	char text[16];
+	ssize_t length = snprintf(text, sizeof(text), "%u", nth);
+
+	CHECK_EQUAL(pwrite(nth_file, text, (size_t)length, 0), length);
+	errno = 0;
+	*result = call();
+	*error = errno;
+	length = pread(nth_file, text, sizeof(text) - 1, 0);
+	CHECK(length > 0);
+	text[length] = 0;
+	CHECK_EQUAL(pwrite(nth_file, "0", 1, 0), 1);
+	return strtoul(text, NULL, 10) == 0;
+}
+
+static unsigned int sweep(const struct scenario *scenario)
+{
+	int nth_file = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+	unsigned int nth, survived = 0;
+
+	CHECK(nth_file >= 0);
+	for (nth = 1; nth < NTH_MAX; nth++) {
+		int result, error;
+		bool failed = try(nth_file, nth, scenario->call, &result, &error);
+
+		if (result == 0) {
+			survived += failed;
+			if (scenario->undo)
+				scenario->undo();
+		} else if (!failed || (error != ENOMEM && error != ENOSPC)) {
+			printf("# %s, allocation %u: %s\n", scenario->name, nth, strerror(error));
+			ktap_fail(__FILE__, __LINE__, "a failed allocation is ENOMEM");
+		}
+		if (!failed)
+			break;
+	}
+	CHECK(nth < NTH_MAX);
+	close(nth_file);
+	printf("# %s: %u allocations, %u done without\n", scenario->name, nth - 1, survived);
+	return nth - 1;
+}
+
+static int open_device(void)
+{
+	int opened = open("/dev/accel/accel0", O_RDWR | O_CLOEXEC);
+
+	if (opened < 0)
+		return -1;
+	close(opened);
+	return 0;
+}
+
+static int create_buffer(void)
+{
+	struct drm_lf_bo_create create = { .size = 65536 };
+	int result = ioctl(fd, DRM_IOCTL_LF_BO_CREATE, &create);
+
+	made = create.handle;
+	return result;
+}
+
+static void close_buffer(void)
+{
+	struct drm_gem_close close_handle = { .handle = made };
+
+	CHECK_OK(ioctl(fd, DRM_IOCTL_GEM_CLOSE, &close_handle));
+}
+
+static int export_buffer(void)
+{
+	int dma_buf;
+
+	if (drmPrimeHandleToFD(fd, buffer.handle, DRM_CLOEXEC, &dma_buf))
+		return -1;
+	close(dma_buf);
+	return 0;
+}
+
+static int create_matrix(void)
+{
+	struct drm_lf_matrix_create create = { .rows = 40, .cols = 20, .format = LF_FORMAT_INT8 };
+	int result = ioctl(fd, DRM_IOCTL_LF_MATRIX_CREATE, &create);
+
+	made = create.handle;
+	return result;
+}
+
+static void close_matrix(void)
+{
+	CHECK_OK(guest_matrix_close(fd, made));
+}
+
+static int open_matrix(void)
+{
+	struct drm_lf_matrix_open open_name = { .name = "allocations" };
+	int result = ioctl(fd, DRM_IOCTL_LF_MATRIX_OPEN, &open_name);
+
+	made = open_name.handle;
+	return result;
+}
+
+static int publish_matrix(void)
+{
+	struct drm_lf_matrix_publish publish = { .handle = made, .mode = 0444, .name = "again" };
+
+	return ioctl(fd, DRM_IOCTL_LF_MATRIX_PUBLISH, &publish);
+}
+
+static int refresh_matrix(void)
+{
+	struct drm_lf_matrix_refresh refresh = { .handle = made };
+
+	return ioctl(fd, DRM_IOCTL_LF_MATRIX_REFRESH, &refresh);
+}
+
+static int list_matrices(void)
+{
+	struct lf_matrix_info entries[8];
+	struct drm_lf_matrix_list list = { .entries = (uintptr_t)entries,
+					   .count = 8,
+					   .entry_bytes = sizeof(entries[0]) };
+
+	return ioctl(fd, DRM_IOCTL_LF_MATRIX_LIST, &list);
+}
+
+static int telemetry(void)
+{
+	struct drm_lf_telemetry block = { .scope = DRM_LF_TELEMETRY_DEVICE };
+
+	return ioctl(fd, DRM_IOCTL_LF_TELEMETRY, &block);
+}
+
+static int quota(void)
+{
+	struct drm_lf_quota budget = { .account = 4242,
+				       .flags = DRM_LF_QUOTA_SET,
+				       .quota_cells = 1000 };
+
+	return ioctl(fd, DRM_IOCTL_LF_QUOTA, &budget);
+}
+
+static int submit(void)
+{
+	struct guest_job job = guest_multiply_job(buffer.handle, made, 40, 20, 4096);
+
+	guest_job_sync(&job, synced, DRM_LF_SYNC_OUT, 0);
+	job.submit.commands = (uintptr_t)job.commands;
+	job.submit.buffers = (uintptr_t)job.buffers;
+	job.submit.matrices = (uintptr_t)job.matrices;
+	job.submit.syncs = (uintptr_t)job.syncs;
+	return ioctl(fd, DRM_IOCTL_LF_SUBMIT, &job.submit);
+}
+
+static void wait_job(void)
+{
+	CHECK_OK(guest_wait(fd, synced, GUEST_WAIT_MS));
+}
+
+static void test_calls(void)
+{
+	static const struct scenario without_matrix[] = {
+		{ "open", open_device, NULL },	   { "buffer", create_buffer, close_buffer },
+		{ "export", export_buffer, NULL }, { "matrix", create_matrix, close_matrix },
+		{ "list", list_matrices, NULL },   { "telemetry", telemetry, NULL },
+		{ "quota", quota, NULL },
+	};
+	static const struct scenario with_matrix[] = {
+		{ "publish", publish_matrix, NULL },
+		{ "refresh", refresh_matrix, NULL },
+		{ "submit", submit, wait_job },
+	};
+	static const struct scenario named = { "open by name", open_matrix, close_matrix };
+	int8_t weights[40 * 20];
+	uint32_t handle;
+
+	arm();
+	fd = guest_open();
+	buffer = guest_buffer(fd, 16384);
+	memset(buffer.memory, 0, 16384);
+	synced = guest_syncobj(fd);
+	for (size_t i = 0; i < KTAP_COUNT(without_matrix); i++)
+		CHECK(sweep(&without_matrix[i]) > 0 || i >= 4);
+	handle = made = guest_matrix(fd, 40, 20, 3, weights);
+	for (size_t i = 0; i < KTAP_COUNT(with_matrix); i++)
+		sweep(&with_matrix[i]);
+	CHECK_OK(guest_matrix_publish(fd, handle, "allocations", 0444));
+	sweep(&named);
+	CHECK_OK(guest_matrix_unlink(fd, "allocations"));
+	guest_check_multiply(fd, 5);
+}
+
+/* Name of the bound device below DRIVER, e.g. 0000:01:00.0. */
+static char address[64];
+
+static int bind_driver(void)
+{
+	int file = open(DRIVER "/bind", O_WRONLY | O_CLOEXEC);
+	int result = (int)write(file, address, strlen(address)), error = errno;
+
+	close(file);
+	errno = error;
+	return result < 0 ? -1 : 0;
+}
+
+static void unbind_driver(void)
+{
+	write_text(DRIVER "/unbind", address);
+}
+
+static void test_probe(void)
+{
+	static const struct scenario probe = { "probe", bind_driver, unbind_driver };
+	DIR *folder = opendir(DRIVER);
+	struct dirent *entry;
+
+	CHECK(folder);
+	while ((entry = readdir(folder)))
+		if (strchr(entry->d_name, ':'))
+			snprintf(address, sizeof(address), "%s", entry->d_name);
+	closedir(folder);
+	CHECK(address[0]);
+	arm();
+	unbind_driver();
+	CHECK(sweep(&probe) > 20);
+	CHECK_OK(bind_driver());
+	fd = guest_open();
+	guest_check_multiply(fd, 7);
+}
+
+int main(void)
+{
+	static const struct ktap_test tests[] = {
+		KTAP_TEST(test_calls),
+		KTAP_TEST(test_probe),
+	};
+
+	return ktap_run(tests, KTAP_COUNT(tests), 900);
+}

@@ -5,6 +5,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
 #include "qemu/atomic.h"
 #include "qemu/units.h"
 #include "migration/vmstate.h"
@@ -50,6 +51,20 @@ static void lf_model_persist(void *opaque, uint64_t offset, uint64_t bytes)
     memory_region_msync(mr, offset, bytes);
 }
 
+/* What the user calls the memory: its id, and its file if it has one. */
+static char *lf_memory_name(LFAccel *s)
+{
+    Object *memory = OBJECT(s->memory);
+    const char *id = object_get_canonical_path_component(memory);
+    g_autofree char *path = NULL;
+
+    if (object_property_find(memory, "mem-path")) {
+        path = object_property_get_str(memory, "mem-path", NULL);
+    }
+    return path ? g_strdup_printf("memdev %s (%s)", id, path)
+                : g_strdup_printf("memdev %s", id);
+}
+
 /**
  * lf_accel_attach() - give the memory backend to a new instance of the model
  * @s: the device; an instance it already has is replaced
@@ -66,6 +81,7 @@ int lf_accel_attach(LFAccel *s, Error **errp)
         .persist = s->durable ? lf_model_persist : NULL,
     };
     char message[XBAR_MESSAGE_BYTES] = "";
+    g_autofree char *name = lf_memory_name(s);
     struct xbar_params *params;
     uint64_t needed;
     int ret;
@@ -78,18 +94,23 @@ int lf_accel_attach(LFAccel *s, Error **errp)
         return -1;
     }
     needed = xbar_nonvolatile_bytes(params);
-    if (memory_region_size(mr) < needed) {
+    if (memory_region_is_rom(mr)) {
+        error_setg(errp, "%s is read-only, the device writes its cells to it",
+                   name);
+        ret = -EROFS;
+    } else if (memory_region_size(mr) < needed) {
         error_setg(errp,
-                   "memdev has %" PRIu64 " bytes, the device needs %" PRIu64
+                   "%s has %" PRIu64 " bytes, the device needs %" PRIu64
                    " (size=%" PRIu64 "M)",
-                   memory_region_size(mr), needed, DIV_ROUND_UP(needed, MiB));
+                   name, memory_region_size(mr), needed,
+                   DIV_ROUND_UP(needed, MiB));
         ret = -ENOSPC;
     } else {
         ret = xbar_create(params, memory_region_get_ram_ptr(mr),
                           memory_region_size(mr), &ops, s, message, &s->xbar);
         if (ret < 0) {
-            error_setg_errno(errp, -ret, "memdev: %s",
-                             message[0] ? message : "not usable");
+            error_setg(errp, "%s: %s", name,
+                       message[0] ? message : strerror(-ret));
         }
     }
     xbar_params_free(params);
@@ -140,6 +161,11 @@ void lf_accel_realize(LFAccel *s, DeviceState *device, const LFBus *bus,
 {
     if (!lf_accel_check(s, errp)) {
         return;
+    }
+    if (object_dynamic_cast(OBJECT(s->memory), "memory-backend-file") &&
+        !s->memory->share) {
+        warn_report("memdev %s is without share=on: its file keeps nothing",
+                    object_get_canonical_path_component(OBJECT(s->memory)));
     }
     s->device = device;
     s->bus = bus;

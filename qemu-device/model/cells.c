@@ -10,20 +10,6 @@
 /* Rows that lie together in an int8 tile. */
 #define QUAD 4
 
-static uint64_t tile_offset(const struct xbar *xbar, const struct matrix *matrix, uint32_t tile_row,
-			    uint32_t tile_col)
-{
-	uint64_t tile = matrix->tiles[(size_t)tile_row * matrix->tile_cols + tile_col];
-
-	return xbar->layout.cells + tile * xbar->layout.tile_bytes;
-}
-
-const uint8_t *xbar_cells_tile(const struct xbar *xbar, const struct matrix *matrix,
-			       uint32_t tile_row, uint32_t tile_col)
-{
-	return xbar->nv.memory + tile_offset(xbar, matrix, tile_row, tile_col);
-}
-
 /* Columns of the matrix in column @tile_col of tiles. */
 static uint32_t columns_of(const struct xbar *xbar, const struct matrix *matrix, uint32_t tile_col)
 {
@@ -41,7 +27,7 @@ static uint64_t row_offset(const struct xbar *xbar, const struct matrix *matrix,
 
 	if (matrix->entry.format == LF_FORMAT_INT8)
 		inside -= inside % QUAD;
-	return tile_offset(xbar, matrix, row / xbar->params.tile_rows, tile_col) +
+	return xbar_cells_tile_offset(xbar, matrix, row / xbar->params.tile_rows, tile_col) +
 	       inside * row_bytes;
 }
 

@@ -162,9 +162,20 @@ void xbar_cells_write_row(struct xbar *xbar, const struct matrix *matrix, uint32
 void xbar_cells_read_row(const struct xbar *xbar, const struct matrix *matrix, uint32_t row,
 			 void *weights);
 
-/* The cells of one tile of the matrix, in the order of image.h. */
-const uint8_t *xbar_cells_tile(const struct xbar *xbar, const struct matrix *matrix,
-			       uint32_t tile_row, uint32_t tile_col);
+/* The cells of one tile of the matrix: where they begin in the memory, in the order of image.h. */
+static inline uint64_t xbar_cells_tile_offset(const struct xbar *xbar, const struct matrix *matrix,
+					      uint32_t tile_row, uint32_t tile_col)
+{
+	uint64_t tile = matrix->tiles[(size_t)tile_row * matrix->tile_cols + tile_col];
+
+	return xbar->layout.cells + tile * xbar->layout.tile_bytes;
+}
+
+static inline const uint8_t *xbar_cells_tile(const struct xbar *xbar, const struct matrix *matrix,
+					     uint32_t tile_row, uint32_t tile_col)
+{
+	return xbar->nv.memory + xbar_cells_tile_offset(xbar, matrix, tile_row, tile_col);
+}
 
 /*
  * The weights that one conversion sums: those of group @group of the inputs for @output, most KERNEL_INPUTS. Returns their number,

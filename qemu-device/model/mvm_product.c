@@ -46,44 +46,44 @@ static bool shows_tiles(const struct mvm *mvm)
 	       (!mvm->transpose || xbar->params.tile_rows % KERNEL_LANES == 0);
 }
 
-/* Where the weights of 16 outputs from @output and the inputs of group @group begin. */
-static const uint8_t *tile_pointer(const struct mvm *mvm, uint32_t group, uint32_t output)
-{
-	uint32_t tile_rows = mvm->xbar->params.tile_rows, tile_weights = mvm->xbar->tile_weights;
-
-	if (mvm->transpose)
-		return xbar_cells_tile(mvm->xbar, mvm->matrix, output / tile_rows, group) +
-		       (size_t)(output % tile_rows) * tile_weights;
-	return xbar_cells_tile(mvm->xbar, mvm->matrix, group, output / tile_weights) +
-	       (size_t)(output % tile_weights) * 4;
-}
-
 /* Pointers into the tiles of @window, whose first input begins a group; the number of inputs. */
 static uint32_t show_tiles(const struct mvm *mvm, const struct window *window,
 			   const uint8_t *(*runs)[KERNEL_POINTERS], struct strip *strip)
 {
 	const struct route *route = mvm->route;
-	uint32_t size = mvm->transpose ? mvm->xbar->tile_weights : mvm->xbar->params.tile_rows;
-	uint32_t group = window->first / size;
-	uint32_t most = size < STRIP_INPUTS ? STRIP_INPUTS / size : 1;
-	uint32_t inputs = least(window->end - window->first, most * size);
+	const struct xbar *xbar = mvm->xbar;
+	uint32_t rows = xbar->params.tile_rows, weights = xbar->tile_weights;
+	uint32_t along = mvm->transpose ? weights : rows, across = mvm->transpose ? rows : weights;
+	uint32_t first = window->first / along;
+	uint32_t most = along < STRIP_INPUTS ? STRIP_INPUTS / along : 1;
+	uint32_t inputs = least(window->end - window->first, most * along);
 
 	strip->runs = runs;
-	strip->count = (inputs + size - 1) / size;
-	strip->inputs = size;
+	strip->count = (inputs + along - 1) / along;
+	strip->inputs = along;
 	strip->last_inputs =
-		round_up(inputs - (strip->count - 1) * size, mvm->transpose ? KERNEL_LANES : 4);
-	strip->stride = (size_t)mvm->xbar->tile_weights * 4;
-	for (uint32_t run = 0; run <= strip->count; run++)
-		for (uint32_t i = 0; i < KERNEL_POINTERS; i++) {
-			uint32_t output = window->column + i * KERNEL_LANES;
+		round_up(inputs - (strip->count - 1) * along, mvm->transpose ? KERNEL_LANES : 4);
+	strip->stride = (size_t)weights * 4;
+	for (uint32_t i = 0; i < KERNEL_POINTERS; i++) {
+		uint32_t output = window->column + i * KERNEL_LANES;
+		uint32_t tile, inside;
 
-			/* Outputs that are not there are computed from others, and not looked at. */
-			if (output >= route->outputs)
-				output = window->column;
-			runs[run][i] =
-				tile_pointer(mvm, least(group + run, route->groups - 1), output);
+		/* Outputs that are not there are computed from others, and not looked at. */
+		if (output >= route->outputs)
+			output = window->column;
+		tile = output / across;
+		inside = output - tile * across;
+		for (uint32_t run = 0; run <= strip->count; run++) {
+			uint32_t group = least(first + run, route->groups - 1);
+
+			if (mvm->transpose)
+				runs[run][i] = xbar_cells_tile(xbar, mvm->matrix, tile, group) +
+					       (size_t)inside * weights;
+			else
+				runs[run][i] = xbar_cells_tile(xbar, mvm->matrix, group, tile) +
+					       (size_t)inside * 4;
 		}
+	}
 	return inputs;
 }
 

@@ -60,9 +60,23 @@ static void charge_conversions(const struct xbar_params *params, uint64_t conver
 		(unsigned __int128)conversions * params->shift_add_energy_aj;
 }
 
+/* Rows of cells of a row of inputs. */
+static uint64_t lines_of_row(const struct xbar_params *params)
+{
+	return params->pair == XBAR_PAIR_ROWS ? 2 : 1;
+}
+
+/* Conversions of a pair: of one that lies in rows, what arrives is the difference. */
+static uint64_t conversions_of_pair(const struct xbar_params *params)
+{
+	return params->adc_subtract == XBAR_SUBTRACT_AFTER && params->pair == XBAR_PAIR_COLUMNS ? 2
+												: 1;
+}
+
 /*
  * Forward, all slices of a tile are read at once. In transpose the slices of a weight share a row line, which can sum only
- * cells of one significance: a pass for each slice and, when pairs are subtracted as numbers, for each side.
+ * cells of one significance: a pass for each slice and, when pairs are subtracted as numbers, for each side. Pairs in
+ * columns then have two lines to drive, pairs in rows two that are subtracted as currents.
  */
 void xbar_energy_charge_mvm(const struct xbar_params *params, uint32_t rows, uint32_t cols,
 			    bool transpose, uint64_t vectors, struct tally *tally)
@@ -76,18 +90,18 @@ void xbar_energy_charge_mvm(const struct xbar_params *params, uint32_t rows, uin
 		return;
 
 	slices = xbar_params_slices(params);
-	sides = params->adc_subtract == XBAR_SUBTRACT_AFTER ? 2 : 1;
+	sides = conversions_of_pair(params);
 	tile_rows = divide_up(rows, params->tile_rows);
 	tile_cols = divide_up(cols, weights);
 	passes = transpose ? slices * sides : 1;
 	cycles = vectors * INPUT_CYCLES;
 	if (transpose) {
 		conversions = cycles * passes * rows * tile_cols;
-		drives = cycles * slices * 2 * cols * tile_rows;
+		drives = cycles * slices * (2 / lines_of_row(params)) * cols * tile_rows;
 		lines = params->tile_rows;
 	} else {
 		conversions = cycles * slices * sides * cols * tile_rows;
-		drives = cycles * rows * tile_cols;
+		drives = cycles * lines_of_row(params) * rows * tile_cols;
 		lines = weights * slices * sides;
 	}
 	charge_conversions(params, conversions, tally);
@@ -98,19 +112,21 @@ void xbar_energy_charge_mvm(const struct xbar_params *params, uint32_t rows, uin
 	tally->busy_ns += cycles * passes * cycle_ns(params, lines);
 }
 
+/* A row of cells at a time: its line is driven, and each of its cells converted. */
 void xbar_energy_charge_read(const struct xbar_params *params, uint32_t rows, uint32_t cols,
 			     struct tally *tally)
 {
 	uint64_t tile_cols = divide_up(cols, xbar_params_weights(params));
+	uint64_t lines = rows * lines_of_row(params);
 
 	if (params->format == LF_FORMAT_FP32)
 		return;
 	charge_conversions(params, (uint64_t)rows * cols * xbar_params_cells(params), tally);
 	tally->energy_aj[LF_ENERGY_ARRAY] +=
-		(unsigned __int128)rows * tile_cols * params->array_energy_aj;
+		(unsigned __int128)lines * tile_cols * params->array_energy_aj;
 	tally->energy_aj[LF_ENERGY_DAC] +=
-		(unsigned __int128)rows * tile_cols * params->dac_energy_aj;
-	tally->busy_ns += rows * cycle_ns(params, params->tile_cols);
+		(unsigned __int128)lines * tile_cols * params->dac_energy_aj;
+	tally->busy_ns += lines * cycle_ns(params, params->tile_cols);
 }
 
 void xbar_energy_charge_program(const struct xbar_params *params, const struct program_work *work,
@@ -129,7 +145,9 @@ void xbar_energy_charge_program(const struct xbar_params *params, const struct p
 
 void xbar_energy_charge_erase(const struct xbar_params *params, struct tally *tally)
 {
-	uint64_t cells = (uint64_t)params->tile_rows * params->tile_cols;
+	uint64_t lines = lines_of_row(params);
+	uint64_t spare_cols = params->spare_weights * xbar_params_cells(params) / lines;
+	uint64_t cells = params->tile_rows * lines * (params->tile_cols + spare_cols);
 
 	tally->cells_erased += cells;
 	tally->energy_aj[LF_ENERGY_PROGRAM] += (unsigned __int128)cells * params->erase_energy_aj;

@@ -44,7 +44,7 @@ void xbar_energy_charge_mvm(const struct xbar_params *params, uint32_t rows, uin
  * @cells: cells written
  * @pulses: of all of them
  * @failed: cells that did not verify
- * @row_pulses: pulses of the slowest cell of each row, summed over the rows
+ * @row_pulses: pulses of the slowest cell of each row of cells, summed over them; a pair that lies in rows has two
  */
 struct program_work {
 	uint64_t cells;

@@ -99,7 +99,8 @@ static void account_row(void *argument, uint32_t index)
 {
 	struct rows *rows = argument;
 	const struct xbar *xbar = rows->xbar;
-	uint32_t row = rows->first + index, slowest = 1;
+	bool pair_rows = xbar->params.pair == XBAR_PAIR_ROWS;
+	uint32_t row = rows->first + index, slowest[2] = { 1, pair_rows ? 1 : 0 };
 	uint64_t pulses = 0, failed = 0;
 	int8_t weights[XBAR_DIMENSION_MAX];
 
@@ -110,18 +111,19 @@ static void account_row(void *argument, uint32_t index)
 
 		for (place.side = 0; place.side < 2; place.side++)
 			for (place.slice = 0; place.slice < xbar->slices; place.slice++) {
+				uint32_t *line = &slowest[pair_rows ? place.side : 0];
 				struct cell cell;
 
 				xbar_physics_at(&rows->physics, &place, wear,
 						level_of(xbar, weights[col], &place), &cell);
 				pulses += cell.pulses;
 				failed += cell.flags & LF_CELL_FAILED ? 1 : 0;
-				slowest = cell.pulses > slowest ? cell.pulses : slowest;
+				*line = cell.pulses > *line ? cell.pulses : *line;
 			}
 	}
 	atomic_fetch_add(&rows->pulses, pulses);
 	atomic_fetch_add(&rows->failed, failed);
-	atomic_fetch_add(&rows->row_pulses, slowest);
+	atomic_fetch_add(&rows->row_pulses, slowest[0] + slowest[1]);
 }
 
 uint64_t xbar_program_worst(const struct xbar *xbar, const struct matrix *matrix, uint32_t rows)
@@ -137,7 +139,7 @@ void xbar_program_account(struct xbar *xbar, const struct matrix *matrix, uint32
 {
 	struct program_work work = {
 		.cells = (uint64_t)count * matrix->entry.cols * xbar->cells_per_weight,
-		.row_pulses = count,
+		.row_pulses = (uint64_t)count * (xbar->params.pair == XBAR_PAIR_ROWS ? 2 : 1),
 	};
 	struct rows rows = { .xbar = xbar, .matrix = matrix, .first = first };
 

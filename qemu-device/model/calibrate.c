@@ -44,6 +44,7 @@ uint16_t xbar_execute_calibrate(struct xbar_job *job, const struct step *step, s
 {
 	struct xbar *xbar = job->xbar;
 	struct matrix *matrix = step->matrix;
+	const struct analog *analog = NULL;
 	uint16_t status = LF_STATUS_OK;
 	int64_t clips = 1;
 	uint32_t step_found = 0;
@@ -59,11 +60,17 @@ uint16_t xbar_execute_calibrate(struct xbar_job *job, const struct step *step, s
 	route = *xbar_route(xbar, matrix, false);
 	if (route.path == ROUTE_EXACT)
 		route.path = ROUTE_LOSSY;
+	if (route.path == ROUTE_ANALOG) {
+		analog = xbar_analog_get(xbar, matrix);
+		if (!analog)
+			return LF_STATUS_INTERNAL;
+	}
 	for (uint32_t size = 1; clips && size <= XBAR_STEP_MAX; size *= 2) {
 		struct mvm mvm = {
 			.xbar = xbar,
 			.kernels = xbar->kernels,
 			.matrix = matrix,
+			.analog = analog,
 			.job_number = job->request.job_number,
 			.command = (uint32_t)(step - job->steps),
 			.count = step->command->count,

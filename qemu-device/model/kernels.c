@@ -7,11 +7,11 @@
 #include "kernels.h"
 #include "params.h"
 
-#define KERNELS(variant)                                                        \
-	{                                                                       \
-#variant, xbar_magnitude_##variant, xbar_quantise_##variant,    \
-			{ xbar_gemm_##variant, xbar_gemm_transpose_##variant }, \
-			  xbar_finish_##variant, xbar_convert_##variant         \
+#define KERNELS(variant)                                                                     \
+	{                                                                                    \
+#variant, xbar_magnitude_##variant, xbar_quantise_##variant,                 \
+			{ xbar_gemm_##variant, xbar_gemm_transpose_##variant },              \
+			  xbar_finish_##variant, xbar_convert_##variant, xbar_read_##variant \
 	}
 
 static const struct kernels scalar = KERNELS(scalar);

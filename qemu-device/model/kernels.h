@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reading.h"
+
 /* Outputs that the exact product computes together; sums are [vectors][KERNEL_COLUMNS]. */
 #define KERNEL_COLUMNS	 64
 
@@ -108,6 +110,7 @@ struct finish {
  * @convert: sums[v] += the value that @converter gives for one column of a tile: @weights are its @quads x 4
  *	weights, @lines what drives it, [quads][KERNEL_VECTORS][8 bit-cycles] bytes a block of vectors, each byte the bits of four
  *	rows, @line_stride bytes from block to block. Returns how many conversions of the first @vectors vectors clipped
+ * @read: see xbar_read_scalar()
  */
 struct kernels {
 	const char *name;
@@ -122,6 +125,8 @@ struct kernels {
 	uint64_t (*convert)(const struct converter *converter, const int8_t *weights,
 			    uint32_t quads, const uint8_t *lines, size_t line_stride,
 			    uint32_t vectors, int32_t *sums);
+	uint64_t (*read)(const struct reading *reading, const struct read *read,
+			 int32_t (*sums)[4]);
 };
 
 /* @simd: enum xbar_simd. 0 or -EINVAL when the processor does not have it. */

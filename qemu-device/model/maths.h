@@ -12,7 +12,7 @@
 #include <emmintrin.h>
 #endif
 
-/* xbar_sqrt() - IEEE's square root, the nearest double; an instruction, not a function that sets errno. */
+/* xbar_sqrt(), xbar_sqrtf() - IEEE's square root, the nearest number; an instruction, not a function that sets errno. */
 static inline double xbar_sqrt(double x)
 {
 #ifdef __SSE2__
@@ -24,6 +24,20 @@ static inline double xbar_sqrt(double x)
 	return root;
 #else
 	return __builtin_sqrt(x);
+#endif
+}
+
+static inline float xbar_sqrtf(float x)
+{
+#ifdef __SSE2__
+	return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+#elif defined(__aarch64__)
+	float root;
+
+	__asm__("fsqrt %s0, %s1" : "=w"(root) : "w"(x));
+	return root;
+#else
+	return __builtin_sqrtf(x);
 #endif
 }
 

@@ -257,11 +257,15 @@ static uint32_t run_length(const struct mvm *mvm, uint32_t count)
 
 void xbar_mvm_set_route(struct mvm *mvm, const struct route *route)
 {
-	bool serial = route->path == ROUTE_LOSSY || route->path == ROUTE_ANALOG;
-
 	mvm->route = route;
 	mvm->q_stride = ((size_t)route->inputs + 63) / 64 * 64;
-	mvm->line_stride = serial ? (size_t)route->quads * 8 * KERNEL_VECTORS : 0;
+	mvm->line_stride = 0;
+	if (route->path == ROUTE_LOSSY)
+		mvm->line_stride = (size_t)route->quads * 8 * KERNEL_VECTORS;
+	if (route->path == ROUTE_ANALOG) {
+		xbar_mvm_analog_prepare(mvm);
+		mvm->line_stride = xbar_mvm_analog_line_stride(mvm);
+	}
 	mvm->convert = route->converter.cell_bits <= KERNEL_CELL_BITS ? mvm->kernels->convert
 								      : xbar_convert_scalar;
 }
@@ -293,12 +297,19 @@ uint16_t xbar_execute_mvm(struct xbar_job *job, const struct step *step, struct 
 		.bias = (const void *)span_of(job, &step->bias).memory,
 	};
 	uint16_t status = LF_STATUS_OK;
+	const struct route *route;
 	uint32_t length;
 
 	memcpy(&mvm.fixed_scale, &command->fixed_scale, sizeof(mvm.fixed_scale));
 	if (transpose && mvm.tile_scale)
 		mvm.variants = step->matrix->tile_rows;
-	xbar_mvm_set_route(&mvm, xbar_route(xbar, step->matrix, transpose));
+	route = xbar_route(xbar, step->matrix, transpose);
+	if (route->path == ROUTE_ANALOG) {
+		mvm.analog = xbar_analog_get(xbar, step->matrix);
+		if (!mvm.analog)
+			return LF_STATUS_INTERNAL;
+	}
+	xbar_mvm_set_route(&mvm, route);
 	charge(xbar, step, &mvm, tally);
 	if (mvm.route->path == ROUTE_FLOAT)
 		return run_float(&mvm, xbar);

@@ -18,7 +18,11 @@
 /**
  * struct mvm - an MVM over a run of vectors that fits the workspace
  * @convert: of the lossy path
- * @analog: of the analog path
+ * @analog: of the analog path, as the following
+ * @reading: what its conversions have in common
+ * @cell_sigma: read noise of one driven cell, as lines have it
+ * @step_shift: log2 of the step, levels
+ * @rest: what the offset has beyond whole steps, levels
  * @job_number: with @command, the index in its job, and @first key of what is drawn at random
  * @first: first vector of the run
  * @count: its vectors
@@ -29,7 +33,7 @@
  * @q: [variants][count][q_stride], zero padded
  * @s: [variants][count]
  * @sums: [variants][count][segments]
- * @lines: lossy path: [variants][blocks of KERNEL_VECTORS][line_stride], see struct kernels
+ * @lines: [variants][blocks of KERNEL_VECTORS][line_stride], on the lossy path see struct kernels, on the analog path struct read
  * @clips: of each piece of products
  * @input_status: LF_STATUS_* of each piece of inputs
  * @status: LF_STATUS_* of each piece of products
@@ -43,6 +47,10 @@ struct mvm {
 	uint64_t (*convert)(const struct converter *converter, const int8_t *weights,
 			    uint32_t quads, const uint8_t *lines, size_t line_stride,
 			    uint32_t vectors, int32_t *sums);
+	struct reading reading;
+	double cell_sigma;
+	uint32_t step_shift;
+	int32_t rest;
 	uint64_t job_number;
 	uint32_t command;
 	bool transpose;
@@ -96,7 +104,17 @@ uint16_t xbar_mvm_input(const struct mvm *mvm, uint32_t first, uint32_t end);
 uint64_t xbar_mvm_product(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
 			  uint32_t column, uint32_t columns, uint32_t group, int32_t *d);
 
-/* mvm_analog.c: the same on the analog path. */
+/* mvm_analog.c: sets what follows from @analog, the route and the key; before the lines are laid out. */
+void xbar_mvm_analog_prepare(struct mvm *mvm);
+
+/* mvm_analog.c: bytes of the lines of a block of vectors. */
+size_t xbar_mvm_analog_line_stride(const struct mvm *mvm);
+
+/* mvm_analog.c: the lines of vector @v of the run, and those of the lanes behind the last. */
+void xbar_mvm_analog_drive(const struct mvm *mvm, uint32_t variant, uint32_t v, const int8_t *q);
+void xbar_mvm_analog_blank(const struct mvm *mvm, uint32_t variant);
+
+/* mvm_analog.c: xbar_mvm_product() on the analog path. */
 uint64_t xbar_mvm_product_analog(const struct mvm *mvm, uint32_t variant, uint32_t row,
 				 uint32_t rows, uint32_t column, uint32_t columns, uint32_t group,
 				 int32_t *d);

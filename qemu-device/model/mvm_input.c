@@ -104,7 +104,9 @@ static uint16_t input_vector(const struct mvm *mvm, uint32_t variant, uint32_t v
 		status = quantise(mvm, (const void *)x, g, q, &mvm->s[index], sums);
 	}
 	memset(q + inputs, 0, mvm->q_stride - inputs);
-	if (!status && mvm->line_stride) {
+	if (!status && mvm->route->path == ROUTE_ANALOG) {
+		xbar_mvm_analog_drive(mvm, variant, v, q);
+	} else if (!status && mvm->route->path == ROUTE_LOSSY) {
 		uint32_t blocks = (mvm->count + KERNEL_VECTORS - 1) / KERNEL_VECTORS;
 		uint32_t block = v / KERNEL_VECTORS;
 
@@ -121,6 +123,10 @@ static void blank_lanes(const struct mvm *mvm, uint32_t variant)
 	uint32_t blocks = mvm->count / KERNEL_VECTORS + 1, used = mvm->count % KERNEL_VECTORS;
 	uint8_t *last = mvm->lines + ((size_t)variant * blocks + blocks - 1) * mvm->line_stride;
 
+	if (mvm->route->path == ROUTE_ANALOG) {
+		xbar_mvm_analog_blank(mvm, variant);
+		return;
+	}
 	for (uint32_t k = 0; k < mvm->route->quads; k++)
 		memset(last + k * 8 * KERNEL_VECTORS + used * 8, 0, 8 * (KERNEL_VECTORS - used));
 }

@@ -197,6 +197,8 @@ static uint64_t product_lossy(const struct mvm *mvm, uint32_t variant, uint32_t 
 uint64_t xbar_mvm_product(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
 			  uint32_t column, uint32_t columns, uint32_t group, int32_t *d)
 {
+	if (mvm->route->path == ROUTE_ANALOG)
+		return xbar_mvm_product_analog(mvm, variant, row, rows, column, columns, group, d);
 	if (mvm->route->path == ROUTE_LOSSY)
 		return product_lossy(mvm, variant, row, rows, column, columns, group, d);
 	product_exact(mvm, variant, row, rows, column - column % KERNEL_COLUMNS, group, d);

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "device.h"
+#include "analog.h"
 
 /* Groups of inputs times outputs that one piece of the proof looks at. */
 #define PROOF_PIECE 1024
@@ -145,6 +145,8 @@ const struct route *xbar_route(struct xbar *xbar, struct matrix *matrix, bool tr
 		make_route(xbar, matrix, transpose, route);
 	if (matrix->entry.format == LF_FORMAT_FP32)
 		route->path = ROUTE_FLOAT;
+	else if (xbar->params.read_noise || xbar_analog_needed(xbar))
+		route->path = ROUTE_ANALOG;
 	else
 		route->path = route->lossless ? ROUTE_EXACT : ROUTE_LOSSY;
 	return route;

@@ -16,7 +16,8 @@ import ktap
 import lfctl_fixture as fixture
 from lfctl_fixture import lfctl
 
-COMMANDS = ("list", "info", "telemetry", "deploy", "matrix list", "matrix info", "train", "eval")
+COMMANDS = ("list", "info", "telemetry", "deploy", "calibrate", "matrix list", "matrix info",
+            "matrix delete", "matrix cells", "matrix refresh", "wear", "advance", "train", "eval", "study")
 # What Hugging Face publishes for google/flan-t5-large.
 FLAN_T5_LARGE = {
     "architectures": ["T5ForConditionalGeneration"], "d_ff": 2816, "d_kv": 64, "d_model": 1024,
@@ -70,6 +71,10 @@ def test_wrong_usage_is_told_apart():
     usage("train", "--method", "dora", says="lorafusion|lora|head")
     usage("train", "--targets", "q,x", says="'x'")
     usage("train", "--targets", "", says="--targets: none given")
+    usage("matrix", "refresh", says="a NAME or --due is missing")
+    usage("matrix", "refresh", "one", "two", says="wanted [NAME]")
+    for age in ("3x", "-1s", "1", "101y", "0x3s", "nans", "1e99y", ""):
+        usage("advance", "--time", age, says="--time %s" % age)
 
 
 def test_missing_options_are_named():
@@ -82,6 +87,31 @@ def test_missing_options_are_named():
     usage("train", "--model", "m", "--task", "t", "--pool", "p", "--adapter", "same",
           "--predictions", "same", says="the same file")
     usage("eval", "--model", "m", "--task", "t", says="--adapter is missing")
+    usage("calibrate", "--samples", "s", says="--model is missing")
+    usage("calibrate", "--model", "m", says="--samples is missing")
+    usage("calibrate", "--model", "m", "--samples", "s", "--modules", "2", says="--pool is missing")
+    usage("advance", says="--time is missing")
+    usage("study", "--model", "m", "--task", "t", "--pool", "p", says="--out is missing")
+    usage("study", "--out", "o", "--task", "t", "--pool", "p", says="--model is missing")
+
+
+def test_what_a_study_cannot_vary_is_named():
+    study = ("study", "--out", "nowhere", "--model", "m", "--task", "t", "--pool", "p")
+    for option, value, says in (
+            ("--sweeps", "adc,colour", '"colour"'), ("--sweeps", "", "--sweeps"),
+            ("--adc-bits", "13", '--adc-bits: "13"'), ("--adc-bits", "0", '--adc-bits: "0"'),
+            ("--adc-bits", "4,,5", '--adc-bits: ""'), ("--adc-bits", "8,4", "4 follows 8"),
+            ("--calibrated-bits", "x", "--calibrated-bits"), ("--programming", "1.1", "--programming"),
+            ("--programming", "nan", "--programming"), ("--programming", "1e-3", "--programming"),
+            ("--stuck", "0.0000001", "--stuck"), ("--stuck", "-0.1", "--stuck"),
+            ("--ages", "1s,1s", "1s follows 1s"), ("--ages", "5", "--ages"),
+            ("--ages", ",".join("%ds" % second for second in range(1, 26)), "more than 24"),
+            ("--repeats", "0", "--repeats 0"), ("--repeats", "33", "--repeats 33"),
+            ("--device", "/dev/accel/accel0", "--device /dev/accel/accel0"),
+            ("--device", "inproc:isaac,memory=x", "memory="), ("--device", "inproc:foo", "foo"),
+            ("--device", "inproc:isaac,colour=1", "colour")):
+        usage(*study, option, value, says=says)
+    assert not os.path.exists("nowhere")
 
 
 def test_device_specifications_are_checked():
@@ -145,7 +175,7 @@ def test_cells_of_something_else_are_left_alone():
         before = cells.read_bytes()
         run = lfctl("info", "--device", "inproc:ideal,tiles=8,memory=%s" % cells,
                     status=fixture.DEVICE_ERROR)
-        assert "tiles 16" in run.errors, run
+        assert "made with 16" in run.errors, run
         ktap.equal(cells.read_bytes(), before)
         lfctl("info", "--device", "inproc:ideal,memory=%s" % folder, status=fixture.FAILED)
         lfctl("info", "--device", "inproc:ideal,memory=%s/no/cells" % folder, status=fixture.FAILED)
@@ -230,7 +260,7 @@ def test_manual_and_completion_know_every_command_and_option():
                            'complete_words lfctl tr; complete_words lfctl matrix ""; '
                            'complete_words lfctl train --method ""\n')
     run = subprocess.run(["bash"], input=script, capture_output=True, text=True, check=False)
-    ktap.equal((run.stdout, run.stderr), ("train\nlist info delete\nlorafusion lora head\n", ""))
+    ktap.equal((run.stdout, run.stderr), ("train\nlist info delete cells refresh\nlorafusion lora head\n", ""))
 
 
 if __name__ == "__main__":

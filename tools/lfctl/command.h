@@ -56,13 +56,13 @@ extern const struct option_spec device_options[];
  * struct command - a command
  * @noun: first word
  * @verb: second word, NULL without
- * @operands: what help calls the operands, NULL if there are none
+ * @operands: what help calls the operands, those in brackets may be left out; NULL if there are none
  * @help: one line
  * @options: its tables of options, the rest NULL
  * @values_bytes: size of its struct of values, which begins with struct common
  * @defaults: that struct, as it is without options
  * @check: whether the options make sense together, NULL if they always do; @error on failure, which is one of usage
- * @run: build @result, a new object; a negative errno and @error on failure
+ * @run: build @result, a new object; operands end with NULL; a negative errno and @error on failure
  */
 struct command {
 	const char *noun;
@@ -81,6 +81,7 @@ extern const struct command device_commands[];
 extern const struct command matrix_commands[];
 extern const struct command deploy_commands[];
 extern const struct command calibrate_commands[];
+extern const struct command wear_commands[];
 extern const struct command train_commands[];
 extern const struct command eval_commands[];
 extern const struct command study_commands[];

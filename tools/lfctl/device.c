@@ -17,10 +17,11 @@ static json_t *device_row(const char *path)
 
 	/* Other accelerators share the directory, and a node may be closed to the caller. */
 	if (lf_device_open(path, &device, &reason))
-		return json_pack("{s:s, s:n, s:n, s:s}", "path", path, "bus", "preset", "state",
-				 reason.text);
-	row = json_pack("{s:s, s:s, s:s, s:s}", "path", path, "bus", lf_device_info(device)->bus,
-			"preset", lf_device_info(device)->preset, "state", "ready");
+		return json_pack("{s:s, s:n, s:n, s:n, s:s}", "path", path, "bus", "preset",
+				 "errors", "state", reason.text);
+	row = json_pack("{s:s, s:s, s:s, s:o, s:s}", "path", path, "bus",
+			lf_device_info(device)->bus, "preset", lf_device_info(device)->preset,
+			"errors", output_effects(lf_device_info(device)), "state", "ready");
 	lf_device_close(device);
 	return row;
 }
@@ -43,8 +44,9 @@ static int list(const void *values, char **operands, json_t *result, struct lf_e
 		fputs("lfctl: no accelerator found; commands without --device work on inproc:ideal, a "
 		      "device in the process\n",
 		      stderr);
-	json_array_append_new(devices, json_pack("{s:s, s:s, s:s, s:s}", "path", "inproc", "bus",
-						 "none", "preset", "ideal", "state", "ready"));
+	json_array_append_new(devices,
+			      json_pack("{s:s, s:s, s:s, s:[], s:s}", "path", "inproc", "bus",
+					"none", "preset", "ideal", "errors", "state", "ready"));
 	return 0;
 }
 
@@ -104,6 +106,10 @@ static int telemetry(const void *values, char **operands, json_t *result, struct
 				    json_integer((json_int_t)telemetry.tiles_dirty));
 		json_object_set_new(result, "tiles_bad",
 				    json_integer((json_int_t)telemetry.tiles_bad));
+		json_object_set_new(result, "cells_stuck",
+				    json_integer((json_int_t)telemetry.cells_stuck));
+		json_object_set_new(result, "refresh_due",
+				    json_integer((json_int_t)telemetry.refresh_due));
 		json_object_set_new(result, "wear_max",
 				    json_integer((json_int_t)telemetry.wear_max));
 		json_object_set_new(result, "wear_histogram",

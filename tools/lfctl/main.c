@@ -16,8 +16,9 @@
 #define NAME_BYTES 40
 
 static const struct command *const areas[] = {
-	device_commands, deploy_commands, calibrate_commands, matrix_commands,
-	train_commands,	 eval_commands,	  study_commands,     NULL,
+	device_commands, deploy_commands, calibrate_commands,
+	matrix_commands, wear_commands,	  train_commands,
+	eval_commands,	 study_commands,  NULL,
 };
 
 const struct option_spec device_options[] = {
@@ -130,15 +131,18 @@ static enum exit_code exit_code_of(int ret)
 	}
 }
 
-static int count_words(const char *operands)
+/* Whether so many operands are wanted: those in brackets may be left out. */
+static bool is_operand_count(const char *wanted, int count)
 {
-	int words = 0;
+	int least = 0, most = 0;
 
-	for (; operands && *operands; words++) {
-		operands += strcspn(operands, " ");
-		operands += strspn(operands, " ");
+	while (wanted && *wanted) {
+		least += *wanted != '[';
+		most++;
+		wanted += strcspn(wanted, " ");
+		wanted += strspn(wanted, " ");
 	}
-	return words;
+	return count >= least && count <= most;
 }
 
 /* What was printed has arrived, or the command has failed. */
@@ -194,7 +198,7 @@ static enum exit_code run_command(const struct command *command, int argc, char 
 	}
 	memcpy(values, command->defaults, command->values_bytes);
 	ret = options_parse(command->options, values, argc, argv, &operands, &error);
-	if (!ret && !values->help && operands != count_words(command->operands))
+	if (!ret && !values->help && !is_operand_count(command->operands, operands))
 		ret = lf_error_set(&error, -EINVAL, "%d operands given, wanted %s", operands,
 				   command->operands ? command->operands : "none");
 	if (ret) {
@@ -205,6 +209,7 @@ static enum exit_code run_command(const struct command *command, int argc, char 
 		print_command(command);
 		code = finish_output(EXIT_OK);
 	} else {
+		argv[operands] = NULL;
 		code = execute(command, values, argv, result);
 	}
 	free(values);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* lfctl matrix list, info and delete. */
+/* lfctl matrix list, info and delete, and where cells and refresh are told of. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,33 +7,19 @@
 
 #include <lf/matrix.h>
 
+#include "tools/lfctl/cells.h"
+#include "tools/lfctl/matrix_list.h"
 #include "tools/lfctl/open.h"
+#include "tools/lfctl/refresh.h"
 
 static const struct common common_defaults;
-
-static const char *format_name(uint8_t format)
-{
-	return format == LF_FORMAT_INT8 ? "int8" : format == LF_FORMAT_FP32 ? "fp32" : "unknown";
-}
-
-static json_t *matrix_row(const struct lf_matrix_info *info)
-{
-	char mode[8];
-
-	snprintf(mode, sizeof(mode), "%04o", info->publication.mode);
-	return json_pack("{s:s, s:i, s:i, s:s, s:i, s:i, s:s, s:I, s:i}", "name",
-			 (const char *)info->publication.name, "rows", (int)info->rows, "cols",
-			 (int)info->cols, "format", format_name(info->format), "tiles",
-			 (int)(info->tile_rows * info->tile_cols), "owner",
-			 (int)info->publication.owner, "mode", mode, "cells",
-			 (json_int_t)info->cells, "wear_max", (int)info->wear_max);
-}
 
 static int list(const void *values, char **operands, json_t *result, struct lf_error *error)
 {
 	const struct common *common = values;
 	json_t *rows = json_array();
 	struct lf_matrix_info *matrices;
+	struct device_clock clock;
 	struct lf_device *device;
 	uint32_t count;
 	int ret;
@@ -45,8 +31,9 @@ static int list(const void *values, char **operands, json_t *result, struct lf_e
 		return ret;
 	ret = lf_matrix_list(device, &matrices, &count, error);
 	if (!ret) {
+		clock = device_clock(device);
 		for (uint32_t at = 0; at < count; at++)
-			json_array_append_new(rows, matrix_row(&matrices[at]));
+			json_array_append_new(rows, matrix_row_json(&matrices[at], &clock));
 		free(matrices);
 	}
 	lf_device_close(device);
@@ -58,6 +45,7 @@ static int info(const void *values, char **operands, json_t *result, struct lf_e
 	const struct common *common = values;
 	struct lf_matrix_info info;
 	struct lf_matrix *matrix;
+	struct device_clock clock;
 	struct lf_device *device;
 	int ret;
 
@@ -69,20 +57,12 @@ static int info(const void *values, char **operands, json_t *result, struct lf_e
 		ret = lf_matrix_info(matrix, &info, error);
 		lf_matrix_close(matrix);
 	}
-	if (!ret)
-		json_object_set_new(result, "matrix", matrix_row(&info));
+	if (!ret) {
+		clock = device_clock(device);
+		json_object_set_new(result, "matrix", matrix_details_json(&info, &clock));
+	}
 	lf_device_close(device);
 	return ret;
-}
-
-/* A name that ends in / stands for all matrices below it, e.g. those of a deployed model. */
-static bool is_meant(const char *wanted, const char *name)
-{
-	size_t length = strlen(wanted);
-
-	if (length && wanted[length - 1] == '/')
-		return !strncmp(wanted, name, length);
-	return !strcmp(wanted, name);
 }
 
 static int delete (const void *values, char **operands, json_t *result, struct lf_error *error)
@@ -103,7 +83,7 @@ static int delete (const void *values, char **operands, json_t *result, struct l
 		for (uint32_t at = 0; !ret && at < count; at++) {
 			const char *name = (const char *)matrices[at].publication.name;
 
-			if (!is_meant(operands[0], name))
+			if (!matrix_is_meant(operands[0], name))
 				continue;
 			ret = lf_matrix_unlink(device, name, error);
 			if (!ret)
@@ -145,5 +125,23 @@ const struct command matrix_commands[] = {
 	  &common_defaults,
 	  NULL,
 	  delete },
+	{ "matrix",
+	  "cells",
+	  "NAME",
+	  "what single cells hold and bear; needs CAP_SYS_ADMIN on an accelerator",
+	  { cells_options, device_options, common_options },
+	  sizeof(struct cells_values),
+	  &cells_defaults,
+	  NULL,
+	  cells_show },
+	{ "matrix",
+	  "refresh",
+	  "[NAME]",
+	  "write a matrix again before it forgets, or with NAME/ all below it",
+	  { refresh_options, device_options, common_options },
+	  sizeof(struct refresh_values),
+	  &refresh_defaults,
+	  NULL,
+	  refresh_run },
 	{ 0 },
 };

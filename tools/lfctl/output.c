@@ -32,25 +32,39 @@ json_t *output_energy(const struct lf_counters *counters)
 
 json_t *output_counters(const struct lf_counters *counters)
 {
-	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "energy_pj",
-			 output_energy(counters), "busy_ns", (json_int_t)counters->busy_ns, "jobs",
-			 (json_int_t)counters->jobs, "mvm_count", (json_int_t)counters->mvm_count,
-			 "mac_count", (json_int_t)counters->mac_count, "conversions",
-			 (json_int_t)counters->conversions, "clips", (json_int_t)counters->clips,
-			 "cells_written", (json_int_t)counters->cells_written, "cells_erased",
-			 (json_int_t)counters->cells_erased, "verify_retries",
-			 (json_int_t)counters->verify_retries, "host_bytes",
-			 (json_int_t)counters->host_bytes);
+	return json_pack(
+		"{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "energy_pj",
+		output_energy(counters), "busy_ns", (json_int_t)counters->busy_ns, "jobs",
+		(json_int_t)counters->jobs, "mvm_count", (json_int_t)counters->mvm_count,
+		"mac_count", (json_int_t)counters->mac_count, "conversions",
+		(json_int_t)counters->conversions, "clips", (json_int_t)counters->clips,
+		"cells_written", (json_int_t)counters->cells_written, "cells_erased",
+		(json_int_t)counters->cells_erased, "verify_retries",
+		(json_int_t)counters->verify_retries, "cells_failed",
+		(json_int_t)counters->cells_failed, "host_bytes", (json_int_t)counters->host_bytes);
+}
+
+json_t *output_effects(const struct lf_device_info *info)
+{
+	json_t *names;
+
+	if (!info->effects_known)
+		return json_null();
+	names = json_array();
+	for (int effect = 0; effect < LF_EFFECTS; effect++)
+		if (info->effects & (1u << effect))
+			json_array_append_new(names, json_string(lf_effect_name(effect)));
+	return names;
 }
 
 json_t *output_device(const struct lf_device_info *info)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "kind",
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "kind",
 			 info->kind, "bus", info->bus, "path", info->path, "preset", info->preset,
 			 "tiles", (int)info->tiles, "tile_rows", (int)info->tile_rows, "tile_cols",
 			 (int)info->tile_cols, "tile_weights", (int)info->tile_weights, "cell_bits",
 			 (int)info->cell_bits, "adc_bits", (int)info->adc_bits, "dac_bits",
-			 (int)info->dac_bits);
+			 (int)info->dac_bits, "errors", output_effects(info));
 }
 
 void counters_subtract(struct lf_counters *later, const struct lf_counters *earlier)
@@ -72,6 +86,7 @@ void counters_subtract(struct lf_counters *later, const struct lf_counters *earl
 	later->cells_written -= earlier->cells_written;
 	later->cells_erased -= earlier->cells_erased;
 	later->verify_retries -= earlier->verify_retries;
+	later->cells_failed -= earlier->cells_failed;
 	later->host_bytes -= earlier->host_bytes;
 }
 

@@ -26,6 +26,9 @@ json_t *output_energy(const struct lf_counters *counters);
 /** output_counters() - what work cost */
 json_t *output_counters(const struct lf_counters *counters);
 
+/** output_effects() - names of the errors its cells have; null where the device does not tell */
+json_t *output_effects(const struct lf_device_info *info);
+
 /** output_device() - what the device is */
 json_t *output_device(const struct lf_device_info *info);
 

@@ -314,12 +314,12 @@ static void add_results(const struct study *study, json_t *result)
 {
 	json_t *points = json_array(), *layers = json_array();
 
-	json_object_set_new(
-		result, "study",
-		json_pack("{s:s, s:s, s:s?, s:i, s:i, s:I, s:i}", "task", study->session.task,
-			  "device", study->base, "drift", study->drift, "test",
-			  (int)study->examples, "signal_sentences", (int)study->signal_sentences,
-			  "seed", (json_int_t)study->seed, "repeats", (int)study->repeats));
+	json_object_set_new(result, "study",
+			    json_pack("{s:s, s:s, s:s?, s:i, s:i, s:I, s:i}", "task",
+				      study->session.task, "device", study->base, "drift",
+				      study->drift, "test", (int)study->examples,
+				      "signal_sentences", (int)study->signal_sentences, "seed",
+				      (json_int_t)study->seed, "repeats", (int)study->repeats));
 	json_object_set_new(result, "ideal",
 			    json_pack("{s:s, s:f, s:f}", "device", IDEAL, "accuracy",
 				      rint(study->ideal_accuracy * 1e6) / 1e6, "majority",

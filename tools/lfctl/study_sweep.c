@@ -6,19 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/lfctl/age.h"
 #include "tools/lfctl/study_sweep.h"
 
 /* Parameters of the model are kept in millionths. */
-#define PARTS		 1000000
-#define SECONDS_PER_YEAR (365.25 * 86400)
-#define YEARS_MAX	 100
+#define PARTS 1000000
 
 static const struct study_axis axes[STUDY_SWEEPS] = {
 	[STUDY_ADC] = { "adc", "ADC resolution, step of one level", "bit", false },
 	[STUDY_CALIBRATED] = { "calibrated", "ADC resolution, calibrated", "bit", false },
 	[STUDY_PROGRAMMING] = { "programming", "programming noise, of Gmax", "", true },
 	[STUDY_STUCK] = { "stuck", "share of stuck cells", "", true },
-	[STUDY_TIME] = { "time", "time since programming", "s", true },
+	[STUDY_TIME] = { "time", "time since programming", "", true },
 };
 
 const struct study_axis *study_axis(enum study_sweep_kind kind)
@@ -42,38 +41,12 @@ static int parse_share(const char *text, double *x)
 	double parts;
 	char *end;
 
-	if ((*text < '0' || *text > '9') && *text != '.')
+	if (((*text < '0' || *text > '9') && *text != '.') || text[strspn(text, "0123456789.")])
 		return -EINVAL;
 	*x = strtod(text, &end);
 	parts = *x * PARTS;
 	return end == text || *end || !(*x <= 1.0) || fabs(parts - rint(parts)) > 1e-6 ? -EINVAL
 										       : 0;
-}
-
-static int parse_age(const char *text, double *x)
-{
-	static const struct {
-		char letter;
-		double seconds;
-	} units[] = {
-		{ 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'y', SECONDS_PER_YEAR }
-	};
-	char *end;
-	double number;
-
-	if (!strcmp(text, "0")) {
-		*x = 0;
-		return 0;
-	}
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	number = strtod(text, &end);
-	for (size_t at = 0; at < sizeof(units) / sizeof(units[0]); at++)
-		if (*end == units[at].letter && !end[1]) {
-			*x = number * units[at].seconds;
-			return *x <= YEARS_MAX * SECONDS_PER_YEAR ? 0 : -EINVAL;
-		}
-	return -EINVAL;
 }
 
 static int parse_value(enum study_sweep_kind kind, const char *text, size_t length,
@@ -87,8 +60,7 @@ static int parse_value(enum study_sweep_kind kind, const char *text, size_t leng
 		[STUDY_CALIBRATED] = { parse_bits, "a whole number from 1 to 12" },
 		[STUDY_PROGRAMMING] = { parse_share, "a number from 0 to 1, of six places" },
 		[STUDY_STUCK] = { parse_share, "a number from 0 to 1, of six places" },
-		[STUDY_TIME] = { parse_age, "0, or a number with s, m, h, d or y behind it, "
-					    "at most 100y" },
+		[STUDY_TIME] = { age_parse, AGE_WANTED },
 	};
 	static const char *const options[STUDY_SWEEPS] = {
 		[STUDY_ADC] = "adc-bits",

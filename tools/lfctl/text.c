@@ -26,6 +26,7 @@ enum unit {
 	UNIT_HISTOGRAM, /* of wear: bin 0 is none, bin k 2^(k-1) .. 2^k - 1 */
 	UNIT_DECIBELS,	/* null is no noise at all */
 	UNIT_ROWS,	/* a table too long for people */
+	UNIT_AGE,	/* nanoseconds, up to years */
 };
 
 /**
@@ -61,6 +62,33 @@ static const struct presentation presentations[] = {
 	{ "points", "snr_output_db", "output", UNIT_DECIBELS },
 	{ "study", "seed", "seed", UNIT_NONE },
 	{ NULL, "layers", "layers", UNIT_ROWS },
+	{ "devices", "errors", "errors", UNIT_NONE },
+	{ NULL, "errors", "errors of the cells", UNIT_NONE },
+	{ "matrices", "wear_max", "wear", UNIT_COUNT },
+	{ "census", "wear_max", "most writes of a cell", UNIT_COUNT },
+	{ "summary", "wear_max", "most writes of a cell", UNIT_COUNT },
+	{ NULL, "cells_stuck", "stuck cells in use", UNIT_COUNT },
+	{ NULL, "cells_failed", "cells that did not verify", UNIT_COUNT },
+	{ NULL, "refresh_due", "matrices due for a refresh", UNIT_COUNT },
+	{ NULL, "age_ns", "since it was written", UNIT_AGE },
+	{ NULL, "due_in_ns", "until due for a refresh", UNIT_AGE },
+	{ NULL, "failed_cells", "cells that did not verify", UNIT_COUNT },
+	{ "matrix", "stuck_cells", "stuck cells in use", UNIT_COUNT },
+	{ NULL, "stuck_cells", "stuck", UNIT_COUNT },
+	{ NULL, "stuck_before", "stuck cells without spares", UNIT_COUNT },
+	{ NULL, "stuck_after", "stuck cells in use", UNIT_COUNT },
+	{ NULL, "spares", "columns replaced by spares", UNIT_COUNT },
+	{ "matrix", "adc_step", "step of the converters, levels", UNIT_COUNT },
+	{ NULL, "calibration", "cost of calibrating (" COST ")", UNIT_NONE },
+	{ NULL, "remapping", "stuck cells of published matrices, before and after remapping",
+	  UNIT_NONE },
+	{ NULL, "histogram", "row groups by writes and erasures they have seen", UNIT_NONE },
+	{ "histogram", "share", "share", UNIT_SHARE },
+	{ NULL, "census", "cells of published matrices, one by one", UNIT_NONE },
+	{ NULL, "summary", "the cells shown", UNIT_NONE },
+	{ NULL, "endurance_left", "fewest writes left to a cell", UNIT_COUNT },
+	{ "cells", "row", "row", UNIT_NONE },
+	{ "cells", "col", "col", UNIT_NONE },
 	{ NULL, "accuracy", "accuracy on the test examples (counted)", UNIT_NONE },
 	{ "accuracy", "majority", "most frequent label", UNIT_SHARE },
 	{ "accuracy", "zero_shot", "zero-shot", UNIT_SHARE },
@@ -90,8 +118,8 @@ static const struct presentation presentations[] = {
 	{ NULL, "buffer_bytes", "bytes of a buffer", UNIT_BYTES },
 	{ NULL, "job_scratch_bytes", "scratch of a job", UNIT_BYTES },
 	{ NULL, "temperature_mc", "temperature", UNIT_MILLIDEGREES },
-	{ NULL, "wear_max", "most writes and erasures of a row of cells", UNIT_COUNT },
-	{ NULL, "wear_histogram", "rows of cells by writes and erasures", UNIT_HISTOGRAM },
+	{ NULL, "wear_max", "most writes of a row group", UNIT_COUNT },
+	{ NULL, "wear_histogram", "row groups by writes", UNIT_HISTOGRAM },
 	{ NULL, "source", "read from the counters of the", UNIT_NONE },
 	{ NULL, "wall_s", "time on this machine (measured)", UNIT_NONE },
 	{ "wall_s", "zero_shot", "zero-shot", UNIT_SECONDS },
@@ -209,6 +237,25 @@ static void histogram_text(const json_t *bins, char *text, size_t bytes)
 	}
 }
 
+static void age_text(double nanoseconds, char *text, size_t bytes)
+{
+	static const struct {
+		double seconds;
+		const char *name;
+	} units[] = {
+		{ 365.25 * 86400, "years" }, { 86400, "days" }, { 3600, "hours" }, { 60, "minutes" }
+	};
+	double seconds = nanoseconds / 1e9, size = seconds < 0 ? -seconds : seconds;
+
+	for (size_t at = 0; at < sizeof(units) / sizeof(units[0]); at++)
+		if (size >= 2 * units[at].seconds) {
+			snprintf(text, bytes, "%.1f %s", seconds / units[at].seconds,
+				 units[at].name);
+			return;
+		}
+	snprintf(text, bytes, "%.6g s", seconds);
+}
+
 static void unit_text(const json_t *value, enum unit unit, char *text, size_t bytes)
 {
 	static const char *const times[] = { "ns", "us", "ms", "s", NULL };
@@ -236,6 +283,9 @@ static void unit_text(const json_t *value, enum unit unit, char *text, size_t by
 		break;
 	case UNIT_BITS:
 		snprintf(text, bytes, number > 0 ? "%.0f bit" : "ideal, no bit lost", number);
+		break;
+	case UNIT_AGE:
+		age_text(number, text, bytes);
 		break;
 	case UNIT_DECIBELS:
 		snprintf(text, bytes, json_is_null(value) ? "exact" : "%.1f", number);
@@ -282,7 +332,7 @@ static void value_text(const char *section, const char *key, const json_t *value
 		snprintf(text, bytes, "%.6g", json_real_value(value));
 		break;
 	case JSON_ARRAY:
-		text[0] = '\0';
+		snprintf(text, bytes, "%s", json_array_size(value) ? "" : "none");
 		json_array_foreach(value, at, element)
 		{
 			used += (size_t)snprintf(

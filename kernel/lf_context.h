@@ -15,6 +15,8 @@
 
 #include "lf_telemetry.h"
 
+struct lf_device;
+
 /**
  * struct lf_context - an open file
  * @ref: held by the file and by each of its jobs
@@ -24,6 +26,9 @@
  * @submit_lock: makes arming and queueing of a job one step
  * @matrices: struct lf_matrix by handle; until the file is closed
  * @sums: of its jobs
+ * @count_lock: guards @jobs and @job_bytes
+ * @jobs: submitted and not yet freed
+ * @job_bytes: their commands
  */
 struct lf_context {
 	struct kref ref;
@@ -33,6 +38,9 @@ struct lf_context {
 	struct mutex submit_lock;
 	struct xarray matrices;
 	struct lf_sums sums;
+	spinlock_t count_lock;
+	u32 jobs;
+	size_t job_bytes;
 };
 
 static inline struct lf_context *to_lf_context(struct drm_file *file)
@@ -40,7 +48,11 @@ static inline struct lf_context *to_lf_context(struct drm_file *file)
 	return file->driver_priv;
 }
 
+struct lf_context *lf_context_create(struct lf_device *lf);
+void lf_context_close(struct lf_device *lf, struct lf_context *context);
 void lf_context_release(struct kref *ref);
+int lf_context_count(struct lf_device *lf, struct lf_context *context, size_t bytes, bool wait);
+void lf_context_uncount(struct lf_context *context, size_t bytes);
 
 static inline struct lf_context *lf_context_get(struct lf_context *context)
 {

@@ -188,6 +188,40 @@ found:
 }
 
 /**
+ * lf_directory_find_orphan() - a matrix in the making that no object stands for
+ * @lf: device; the caller holds @lf->create_lock, so nobody else is making one
+ * @info: receives its entry
+ *
+ * Return: 0, -ENOENT, -ENOMEM, or an error of lf_manage.h.
+ */
+int lf_directory_find_orphan(struct lf_device *lf, struct lf_matrix_info *info)
+{
+	struct lf_matrix_info *entries;
+	u32 first = 0, written, i;
+	int err;
+
+	lockdep_assert_held(&lf->create_lock);
+	entries = kcalloc(LF_MANAGE_LIST_ENTRIES, sizeof(*entries), GFP_KERNEL);
+	if (!entries)
+		return -ENOMEM;
+	do {
+		err = lf_manage_list(lf, first, LF_MANAGE_LIST_ENTRIES, entries, &written);
+		for (i = 0; !err && i < written; i++) {
+			if (entries[i].state == LF_MATRIX_TORN &&
+			    !xa_load(&lf->matrices, le32_to_cpu(entries[i].matrix))) {
+				*info = entries[i];
+				goto found;
+			}
+			first = le32_to_cpu(entries[i].index) + 1;
+		}
+	} while (!err && written == LF_MANAGE_LIST_ENTRIES);
+	err = err ?: -ENOENT;
+found:
+	kfree(entries);
+	return err;
+}
+
+/**
  * lf_directory_redact() - remove from an entry what its reader may not see
  * @info: entry
  * @context: of the reader's file
@@ -205,8 +239,15 @@ void lf_directory_redact(struct lf_matrix_info *info, const struct lf_context *c
 		return;
 	info->index = 0;
 	info->account = 0;
-	/* Neighbours on the tiles show in it. */
+	/* Neighbours on the tiles, and the work of all, show in these. */
 	info->wear_max = 0;
+	info->programmed_ns = 0;
+	info->due_ns = 0;
+	info->failed_cells = 0;
+	info->stuck_cells = 0;
+	info->stuck_before = 0;
+	info->spares = 0;
+	info->refreshes = 0;
 }
 
 /**
@@ -222,12 +263,14 @@ int lf_matrix_open_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	struct drm_lf_matrix_open *args = data;
 	struct lf_device *lf = to_lf_device(drm);
 	struct lf_matrix *matrix;
-	int err = 0;
+	int err;
 
 	if (args->flags || !is_name(args->name))
 		return -EINVAL;
 
-	mutex_lock(&lf->directory_lock);
+	err = mutex_lock_interruptible(&lf->directory_lock);
+	if (err)
+		return err;
 	matrix = find_name(lf, args->name);
 	if (!matrix)
 		err = -ENOENT;
@@ -297,9 +340,11 @@ int lf_matrix_publish_ioctl(struct drm_device *drm, void *data, struct drm_file 
 	if (!matrix)
 		return -ENOENT;
 	if (drm_dev_enter(drm, &index)) {
-		mutex_lock(&lf->directory_lock);
-		err = publish(lf, context, matrix, args);
-		mutex_unlock(&lf->directory_lock);
+		err = mutex_lock_interruptible(&lf->directory_lock);
+		if (!err) {
+			err = publish(lf, context, matrix, args);
+			mutex_unlock(&lf->directory_lock);
+		}
 		drm_dev_exit(index);
 	} else {
 		err = -ENODEV;
@@ -347,10 +392,12 @@ int lf_matrix_unlink_ioctl(struct drm_device *drm, void *data, struct drm_file *
 		return -EINVAL;
 	if (!drm_dev_enter(drm, &index))
 		return -ENODEV;
-	mutex_lock(&lf->directory_lock);
-	matrix = find_name(lf, args->name);
-	err = matrix ? unlink(lf, matrix) : -ENOENT;
-	mutex_unlock(&lf->directory_lock);
+	err = mutex_lock_interruptible(&lf->directory_lock);
+	if (!err) {
+		matrix = find_name(lf, args->name);
+		err = matrix ? unlink(lf, matrix) : -ENOENT;
+		mutex_unlock(&lf->directory_lock);
+	}
 	/* The name's reference. */
 	if (!err)
 		lf_matrix_put(matrix);

@@ -3,7 +3,6 @@
  * The DRM driver: files, the table of ioctls, bringing a device up and down. The buses are lf_pci.c
  * and lf_platform.c.
  */
-#include <linux/cred.h>
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
@@ -18,7 +17,10 @@
 #include "lf_context.h"
 #include "lf_device.h"
 #include "lf_directory.h"
+#include "lf_dump.h"
+#include "lf_exclusive.h"
 #include "lf_gem.h"
+#include "lf_job.h"
 #include "lf_manage.h"
 #include "lf_matrix.h"
 #include "lf_quota.h"
@@ -29,6 +31,12 @@
 static unsigned int job_timeout_ms = 30000;
 module_param(job_timeout_ms, uint, 0444);
 MODULE_PARM_DESC(job_timeout_ms, "How long a job may run before it is ended, ms (default 30000)");
+
+static unsigned int fail_probe_step;
+module_param(fail_probe_step, uint, 0444);
+MODULE_PARM_DESC(
+	fail_probe_step,
+	"For tests: let this step of probing fail with ENOMEM, counted from 1 (default 0: none)");
 
 static int lf_query_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
@@ -58,6 +66,7 @@ static int lf_query_ioctl(struct drm_device *drm, void *data, struct drm_file *f
 		.dac_bits = limits->dac_bits,
 		.buffer_bytes = limits->buffer_bytes,
 		.job_timeout_ms = jiffies_to_msecs(lf->job_timeout),
+		.job_bytes = limits->job_bytes,
 	};
 
 	if (args->type != DRM_LF_QUERY_DEVICE)
@@ -71,45 +80,19 @@ static int lf_query_ioctl(struct drm_device *drm, void *data, struct drm_file *f
 	return 0;
 }
 
-/**
- * lf_context_release() - free a context that neither a file nor a job uses
- * @ref: its reference count
- */
-void lf_context_release(struct kref *ref)
-{
-	kfree(container_of(ref, struct lf_context, ref));
-}
-
 static int lf_open(struct drm_device *drm, struct drm_file *file)
 {
-	struct lf_device *lf = to_lf_device(drm);
-	struct lf_context *context = kzalloc(sizeof(*context), GFP_KERNEL_ACCOUNT);
-	int err;
+	struct lf_context *context = lf_context_create(to_lf_device(drm));
 
-	if (!context)
-		return -ENOMEM;
-	err = lf_sched_entity_init(lf, &context->entity);
-	if (err) {
-		kfree(context);
-		return err;
-	}
-	kref_init(&context->ref);
-	context->id = atomic64_inc_return(&lf->context_ids);
-	context->account = from_kuid(&init_user_ns, current_euid());
-	mutex_init(&context->submit_lock);
-	xa_init_flags(&context->matrices, XA_FLAGS_ALLOC1);
-	lf_sums_init(&context->sums);
+	if (IS_ERR(context))
+		return PTR_ERR(context);
 	file->driver_priv = context;
 	return 0;
 }
 
 static void lf_postclose(struct drm_device *drm, struct drm_file *file)
 {
-	struct lf_context *context = to_lf_context(file);
-
-	lf_sched_entity_fini(to_lf_device(drm), &context->entity);
-	lf_matrix_close_all(context);
-	lf_context_put(context);
+	lf_context_close(to_lf_device(drm), to_lf_context(file));
 }
 
 static const struct drm_ioctl_desc lf_ioctls[] = {
@@ -127,6 +110,7 @@ static const struct drm_ioctl_desc lf_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(LF_SUBMIT, lf_submit_ioctl, 0),
 	DRM_IOCTL_DEF_DRV(LF_TELEMETRY, lf_telemetry_ioctl, 0),
 	DRM_IOCTL_DEF_DRV(LF_QUOTA, lf_quota_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_MATRIX_REFRESH, lf_matrix_refresh_ioctl, 0),
 };
 
 /*
@@ -214,7 +198,8 @@ struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus,
 		return lf;
 	lf->bus = bus;
 	lf->regs = regs;
-	lf->job_timeout = max(1UL, msecs_to_jiffies(job_timeout_ms));
+	lf->job_timeout = max(4UL, msecs_to_jiffies(job_timeout_ms));
+	lf->tick = min_t(unsigned long, lf->job_timeout / 4, HZ);
 	for (i = 0; i < ARRAY_SIZE(lf->queues); i++)
 		lf_queue_init(lf, i);
 	err = lf_hw_identify(lf);
@@ -240,23 +225,78 @@ int lf_device_own_workqueue(struct lf_device *lf, struct workqueue_struct *workq
 	return drmm_add_action_or_reset(&lf->drm, destroy_workqueue_action, workqueue);
 }
 
-static int start_queues(struct lf_device *lf)
+/**
+ * lf_device_probe_step() - begin a step of probing
+ * @lf: device
+ *
+ * Return: 0, or -ENOMEM for the step that a test lets fail.
+ */
+int lf_device_probe_step(struct lf_device *lf)
+{
+	if (++lf->probe_steps != fail_probe_step)
+		return 0;
+	dev_info(lf->drm.dev, "step %u of probing fails as told\n", fail_probe_step);
+	return -ENOMEM;
+}
+
+static int init_locks(struct lf_device *lf)
+{
+	return drmm_mutex_init(&lf->drm, &lf->telemetry_lock);
+}
+
+static int allocate_queues(struct lf_device *lf)
 {
 	unsigned int i;
-	int err;
+	int err = 0;
 
-	err = lf_hw_reset(lf);
 	for (i = 0; !err && i < lf->limits.queues; i++)
 		err = lf_queue_allocate(&lf->queues[i]);
-	if (!err)
-		err = lf->bus->request_irqs(lf);
-	if (!err)
-		err = lf_hw_enable(lf);
-	if (err)
-		return dev_err_probe(lf->drm.dev, err, "the device does not start\n");
-	for (i = 0; i < lf->limits.queues; i++)
-		lf_queue_start(&lf->queues[i]);
-	return 0;
+	return err;
+}
+
+static int request_irqs(struct lf_device *lf)
+{
+	return lf->bus->request_irqs(lf);
+}
+
+static int register_node(struct lf_device *lf)
+{
+	return drm_dev_register(&lf->drm, 0);
+}
+
+typedef int (*probe_step)(struct lf_device *lf);
+
+/* Nothing of these needs to be taken back by hand; the DRM device or the bus device does. */
+static const probe_step setup_steps[] = {
+	init_locks,	lf_reset_init,	   lf_dump_init,   lf_jobs_init,  lf_gem_init,
+	lf_matrix_init, lf_directory_init, lf_manage_init, lf_sched_init, allocate_queues,
+};
+
+/* From the first of these on the device has to be stopped again. */
+static const probe_step start_steps[] = {
+	lf_hw_reset,	   request_irqs,      lf_reset_start,
+	lf_directory_load, lf_hwmon_register, register_node,
+};
+
+static int take_steps(struct lf_device *lf, const probe_step *steps, size_t count)
+{
+	size_t i;
+	int err = 0;
+
+	for (i = 0; !err && i < count; i++)
+		err = lf_device_probe_step(lf) ?: steps[i](lf);
+	return err;
+}
+
+/* The device is unplugged, or no one has seen it yet. */
+static void stop(struct lf_device *lf)
+{
+	lf_directory_drop(lf);
+	lf_reset_remove(lf);
+	lf_matrix_flush(lf);
+	lf_jobs_unmap(lf);
+	lf_gem_unmap(lf);
+	lf_dump_remove(lf);
 }
 
 /**
@@ -271,41 +311,18 @@ int lf_device_start(struct lf_device *lf)
 	int err;
 
 	dev_set_drvdata(dev, lf);
-	err = drmm_mutex_init(&lf->drm, &lf->telemetry_lock);
-	if (!err)
-		err = lf_reset_init(lf);
-	if (!err)
-		err = lf_matrix_init(lf);
-	if (!err)
-		err = lf_directory_init(lf);
-	if (!err)
-		err = lf_manage_init(lf);
-	if (!err)
-		err = lf_sched_init(lf);
+	err = take_steps(lf, setup_steps, ARRAY_SIZE(setup_steps));
 	if (err)
 		return err;
-
-	err = start_queues(lf);
-	if (err)
-		goto stop;
-	err = lf_directory_load(lf);
+	err = take_steps(lf, start_steps, ARRAY_SIZE(start_steps));
 	if (err) {
-		dev_err_probe(dev, err, "the directory of the device cannot be read\n");
-		goto drop;
+		/* So that work in the background finds that the device has gone. */
+		drm_dev_unplug(&lf->drm);
+		stop(lf);
+		return dev_err_probe(dev, err, "the device does not start\n");
 	}
-	err = lf_hwmon_register(lf);
-	if (!err)
-		err = drm_dev_register(&lf->drm, 0);
-	if (err)
-		goto drop;
 	lf_debugfs_register(lf);
 	return 0;
-drop:
-	lf_directory_drop(lf);
-	lf_matrix_flush(lf);
-stop:
-	lf_reset_remove(lf);
-	return err;
 }
 
 /**
@@ -316,11 +333,11 @@ stop:
  */
 void lf_device_remove(struct lf_device *lf)
 {
+	WRITE_ONCE(lf->closing, true);
+	/* While it can still be told: what was deleted is deleted on the device. */
 	lf_matrix_flush(lf);
 	drm_dev_unplug(&lf->drm);
-	/* Nobody can publish any more. */
-	lf_directory_drop(lf);
-	lf_reset_remove(lf);
+	stop(lf);
 }
 
 /**
@@ -329,8 +346,33 @@ void lf_device_remove(struct lf_device *lf)
  */
 void lf_device_shutdown(struct lf_device *lf)
 {
+	WRITE_ONCE(lf->closing, true);
 	drm_dev_unplug(&lf->drm);
 	lf_reset_remove(lf);
+}
+
+/**
+ * lf_device_suspend() - for the buses: the device is about to lose its power
+ * @dev: bus device
+ *
+ * Return: 0.
+ */
+int lf_device_suspend(struct device *dev)
+{
+	lf_reset_suspend(dev_get_drvdata(dev));
+	return 0;
+}
+
+/**
+ * lf_device_resume() - for the buses: the device has power again
+ * @dev: bus device
+ *
+ * Return: 0; a device that does not come back is wedged, which its users are told.
+ */
+int lf_device_resume(struct device *dev)
+{
+	lf_reset_resume(dev_get_drvdata(dev));
+	return 0;
 }
 
 static int __init lf_module_init(void)
@@ -357,3 +399,4 @@ module_exit(lf_module_exit);
 MODULE_AUTHOR("LoRAFusion");
 MODULE_DESCRIPTION("LF-1 ReRAM crossbar accelerator");
 MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF);

@@ -2,7 +2,8 @@
 /*
  * Buffers: shmem pages, pinned and mapped for the device while the object lives, with the page list
  * that the device reads built once. Pinned pages are charged to the user who made the buffer, not
- * to the file: a buffer outlives its file.
+ * to the file: a buffer outlives its file. It outlives the bus device, too: what is mapped is listed,
+ * and unmapped when the driver lets go; the pages stay for those who have them in their memory.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
@@ -11,6 +12,7 @@
 #include <linux/sched/user.h>
 
 #include <drm/drm_drv.h>
+#include <drm/drm_managed.h>
 #include <drm/lf_accel.h>
 
 #include "lf_device.h"
@@ -20,14 +22,13 @@ static void uncharge(struct lf_bo *bo)
 {
 	if (!bo->user)
 		return;
-	atomic_long_sub(bo->base.base.size >> PAGE_SHIFT, &bo->user->locked_vm);
+	atomic_long_sub(bo->charged, &bo->user->locked_vm);
 	free_uid(bo->user);
 	bo->user = NULL;
 }
 
-static int charge(struct lf_bo *bo)
+static int charge(struct lf_bo *bo, unsigned long pages)
 {
-	unsigned long pages = bo->base.base.size >> PAGE_SHIFT;
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 	struct user_struct *user;
 	long held;
@@ -41,6 +42,7 @@ static int charge(struct lf_bo *bo)
 		}
 	} while (!atomic_long_try_cmpxchg(&user->locked_vm, &held, held + pages));
 	bo->user = user;
+	bo->charged = pages;
 	return 0;
 }
 
@@ -72,6 +74,20 @@ static int build_list(struct lf_bo *bo, struct sg_table *table)
 	return i == object->size / LF_PAGE_BYTES ? 0 : -EINVAL;
 }
 
+/* A mapped buffer is listed, so that it can be unmapped while it lives. */
+static int build_and_list(struct lf_bo *bo, struct sg_table *table)
+{
+	struct lf_device *lf = to_lf_device(bo->base.base.dev);
+	int err = build_list(bo, table);
+
+	if (err)
+		return err;
+	mutex_lock(&lf->buffer_lock);
+	list_add_tail(&bo->link, &lf->buffers);
+	mutex_unlock(&lf->buffer_lock);
+	return 0;
+}
+
 /* Maps the pages for the device and lists their addresses. */
 static int map_pages(struct lf_bo *bo)
 {
@@ -81,17 +97,73 @@ static int map_pages(struct lf_bo *bo)
 	if (!drm_dev_enter(bo->base.base.dev, &index))
 		return -ENODEV;
 	table = drm_gem_shmem_get_pages_sgt(&bo->base);
-	err = IS_ERR(table) ? PTR_ERR(table) : build_list(bo, table);
+	err = IS_ERR(table) ? PTR_ERR(table) : build_and_list(bo, table);
 	drm_dev_exit(index);
 	return err;
 }
 
+static void free_list(struct lf_bo *bo)
+{
+	if (bo->list)
+		dma_free_coherent(bo->base.base.dev->dev, bo->list_bytes, bo->list, bo->list_dma);
+	bo->list = NULL;
+}
+
+static void unmap_pages(struct lf_bo *bo)
+{
+	struct drm_gem_object *object = &bo->base.base;
+	struct sg_table *table = bo->base.sgt;
+
+	list_del_init(&bo->link);
+	free_list(bo);
+	/* What the shmem helper does not find it does not undo. */
+	bo->base.sgt = NULL;
+	if (object->import_attach) {
+		dma_buf_unmap_attachment_unlocked(object->import_attach, table, DMA_BIDIRECTIONAL);
+	} else {
+		dma_unmap_sgtable(object->dev->dev, table, DMA_BIDIRECTIONAL, 0);
+		sg_free_table(table);
+		kfree(table);
+	}
+}
+
+/**
+ * lf_gem_unmap() - take all mappings back, before the bus device lets go of its driver
+ * @lf: device, unplugged and stopped
+ */
+void lf_gem_unmap(struct lf_device *lf)
+{
+	struct lf_bo *bo, *next;
+
+	mutex_lock(&lf->buffer_lock);
+	list_for_each_entry_safe(bo, next, &lf->buffers, link)
+		unmap_pages(bo);
+	mutex_unlock(&lf->buffer_lock);
+}
+
+/**
+ * lf_gem_init() - what buffers need
+ * @lf: device
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int lf_gem_init(struct lf_device *lf)
+{
+	INIT_LIST_HEAD(&lf->buffers);
+	return drmm_mutex_init(&lf->drm, &lf->buffer_lock);
+}
+
 static void lf_gem_free(struct drm_gem_object *object)
 {
+	struct lf_device *lf = to_lf_device(object->dev);
 	struct lf_bo *bo = to_lf_bo(object);
 
-	if (bo->list)
-		dma_free_coherent(object->dev->dev, bo->list_bytes, bo->list, bo->list_dma);
+	mutex_lock(&lf->buffer_lock);
+	if (!list_empty(&bo->link))
+		unmap_pages(bo);
+	mutex_unlock(&lf->buffer_lock);
+	/* One that was never listed. */
+	free_list(bo);
 	uncharge(bo);
 	drm_gem_shmem_free(&bo->base);
 }
@@ -121,6 +193,7 @@ struct drm_gem_object *lf_gem_create_object(struct drm_device *drm, size_t size)
 
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&bo->link);
 	bo->base.base.funcs = &lf_gem_funcs;
 	return &bo->base.base;
 }
@@ -131,9 +204,9 @@ struct drm_gem_object *lf_gem_create_object(struct drm_device *drm, size_t size)
  * @attachment: to the DMA buffer
  * @table: its addresses as this device sees them
  *
- * The pages belong to the exporter and are not charged here.
+ * The pages belong to the exporter and are not charged here; the list of their addresses is.
  *
- * Return: the object; ERR_PTR of -EINVAL (layout or size), -ENOMEM, -ENODEV.
+ * Return: the object; ERR_PTR of -EINVAL (layout or size), -ENOSPC, -ENOMEM, -ENODEV.
  */
 struct drm_gem_object *lf_gem_import(struct drm_device *drm, struct dma_buf_attachment *attachment,
 				     struct sg_table *table)
@@ -147,11 +220,14 @@ struct drm_gem_object *lf_gem_import(struct drm_device *drm, struct dma_buf_atta
 	if (IS_ERR(object))
 		return object;
 
-	if (drm_dev_enter(drm, &index)) {
-		err = build_list(to_lf_bo(object), table);
-		drm_dev_exit(index);
-	} else {
+	err = charge(to_lf_bo(object),
+		     DIV_ROUND_UP(object->size / LF_PAGE_BYTES * sizeof(__le64), PAGE_SIZE));
+	if (!err) {
 		err = -ENODEV;
+		if (drm_dev_enter(drm, &index)) {
+			err = build_and_list(to_lf_bo(object), table);
+			drm_dev_exit(index);
+		}
 	}
 	if (err) {
 		/* On failure @table stays the caller's. */
@@ -208,7 +284,7 @@ int lf_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 		return PTR_ERR(shmem);
 	object = &shmem->base;
 
-	err = charge(to_lf_bo(object));
+	err = charge(to_lf_bo(object), object->size >> PAGE_SHIFT);
 	if (err)
 		goto put;
 	err = map_pages(to_lf_bo(object));

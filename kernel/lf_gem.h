@@ -7,6 +7,7 @@
 
 #include <drm/drm_gem_shmem_helper.h>
 
+struct lf_device;
 struct user_struct;
 
 /**
@@ -15,6 +16,8 @@ struct user_struct;
  * @list: bus address of each LF_PAGE_BYTES of it, as the device wants them
  * @list_dma: bus address of @list
  * @list_bytes: length of @list
+ * @link: in the device's list of mapped buffers, empty when it is not mapped; under that list's lock
+ * @charged: pages that are charged
  * @user: who the pinned pages are charged to, NULL if nobody
  */
 struct lf_bo {
@@ -22,6 +25,8 @@ struct lf_bo {
 	__le64 *list;
 	dma_addr_t list_dma;
 	size_t list_bytes;
+	struct list_head link;
+	unsigned long charged;
 	struct user_struct *user;
 };
 
@@ -30,6 +35,8 @@ static inline struct lf_bo *to_lf_bo(struct drm_gem_object *object)
 	return container_of(to_drm_gem_shmem_obj(object), struct lf_bo, base);
 }
 
+int lf_gem_init(struct lf_device *lf);
+void lf_gem_unmap(struct lf_device *lf);
 struct drm_gem_object *lf_gem_create_object(struct drm_device *drm, size_t size);
 struct drm_gem_object *lf_gem_import(struct drm_device *drm, struct dma_buf_attachment *attachment,
 				     struct sg_table *table);

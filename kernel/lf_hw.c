@@ -8,12 +8,14 @@
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/iopoll.h>
 #include <linux/log2.h>
+#include <linux/pci.h>
 
 #include "lf_device.h"
 
 #define LF_POLL_US	     50
 #define LF_RESET_TIMEOUT_US  (5 * USEC_PER_SEC)
 #define LF_ENABLE_TIMEOUT_US (5 * USEC_PER_SEC)
+#define LF_QUEUE_TIMEOUT_US  (2 * USEC_PER_SEC)
 
 /* The driver's own bounds: a job's commands are one allocation. */
 #define LF_RING_ENTRIES	     256u
@@ -59,6 +61,8 @@ int lf_hw_identify(struct lf_device *lf)
 	limits->job_syncs = LF_JOB_SYNCS;
 	pages = lf_read(lf, LF_REG_BUFFER_PAGES);
 	limits->buffer_bytes = round_down((u64)pages * LF_PAGE_BYTES, PAGE_SIZE);
+	/* Before 1.1 nothing was said. */
+	limits->job_bytes = lf_speaks(lf, 1) ? lf_read(lf, LF_REG_JOB_BYTES) : U32_MAX;
 	limits->batch = lf_read(lf, LF_REG_BATCH);
 	limits->matrices = lf_read(lf, LF_REG_MATRICES);
 	limits->matrix_rows = lf_read(lf, LF_REG_MATRIX_ROWS);
@@ -96,9 +100,10 @@ int lf_hw_reset(struct lf_device *lf)
 	int err;
 
 	lf_write(lf, LF_REG_CONTROL, LF_CONTROL_RESET);
-	err = readl_poll_timeout(lf->regs + LF_REG_CONTROL, control, !(control & LF_CONTROL_RESET),
+	err = readl_poll_timeout(lf->regs + LF_REG_CONTROL, control,
+				 !(control & LF_CONTROL_RESET) || PCI_POSSIBLE_ERROR(control),
 				 LF_POLL_US, LF_RESET_TIMEOUT_US);
-	return err && control == U32_MAX ? -ENODEV : err;
+	return PCI_POSSIBLE_ERROR(control) ? -ENODEV : err;
 }
 
 /**
@@ -127,23 +132,37 @@ int lf_hw_enable(struct lf_device *lf)
 }
 
 /**
- * lf_hw_healthy() - whether neither the device nor one of its queues is in fault
+ * lf_hw_queue_state() - what the device says of a queue
  * @lf: device
+ * @index: number of the queue
  *
- * Return: true if all is well.
+ * Return: LF_QUEUE_ENABLED, LF_QUEUE_FAULT, LF_QUEUE_RUNNING.
  */
-bool lf_hw_healthy(struct lf_device *lf)
+u32 lf_hw_queue_state(struct lf_device *lf, unsigned int index)
 {
-	unsigned int i;
+	return lf_read(lf, LF_REG_QUEUE + LF_QUEUE_STRIDE * index + LF_QUEUE_STATE);
+}
 
-	if (lf_read(lf, LF_REG_STATUS) & LF_DEVICE_FATAL)
-		return false;
-	for (i = 0; i < lf->limits.queues; i++) {
-		if (lf_read(lf, LF_REG_QUEUE + LF_QUEUE_STRIDE * i + LF_QUEUE_STATE) &
-		    LF_QUEUE_FAULT)
-			return false;
-	}
-	return true;
+/**
+ * lf_hw_disable_queue() - have the device let go of a queue, and wait until it has
+ * @lf: device
+ * @index: number of the queue
+ *
+ * Sleeps.
+ *
+ * Return: 0, -ETIMEDOUT, -ENODEV when the device does not answer at all.
+ */
+int lf_hw_disable_queue(struct lf_device *lf, unsigned int index)
+{
+	u32 window = LF_REG_QUEUE + LF_QUEUE_STRIDE * index;
+	u32 state;
+	int err;
+
+	lf_write(lf, window + LF_QUEUE_CONTROL, 0);
+	err = readl_poll_timeout(lf->regs + window + LF_QUEUE_STATE, state,
+				 !(state & LF_QUEUE_ENABLED) || PCI_POSSIBLE_ERROR(state),
+				 LF_POLL_US, LF_QUEUE_TIMEOUT_US);
+	return PCI_POSSIBLE_ERROR(state) ? -ENODEV : err;
 }
 
 /**

@@ -24,6 +24,7 @@
  * @job_scratch_bytes: most scratch of a job
  * @job_syncs: most sync objects of a job
  * @buffer_bytes: most bytes of a buffer
+ * @job_bytes: most bytes a job reads and writes in buffers
  * @batch: most vectors of a command
  * @matrices: entries of the directory
  * @matrix_rows: most rows of a matrix
@@ -51,6 +52,7 @@ struct lf_limits {
 	u32 job_scratch_bytes;
 	u32 job_syncs;
 	u64 buffer_bytes;
+	u64 job_bytes;
 	u32 batch;
 	u32 matrices;
 	u32 matrix_rows;

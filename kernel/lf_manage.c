@@ -11,7 +11,7 @@
 #include "lf_device.h"
 #include "lf_manage.h"
 
-/* Longer than any job: creating a matrix may have to erase tiles first, behind other jobs. */
+/* Longer than any job: creating a matrix may have to erase tiles first. */
 #define LF_MANAGE_TIMEOUT    (60 * HZ)
 
 #define LF_ACCOUNT_IN_OFFSET 2048
@@ -112,6 +112,7 @@ int lf_status_error(u32 status)
 	case LF_STATUS_NO_MATRIX:
 		return -ENOENT;
 	case LF_STATUS_STATE:
+	case LF_STATUS_THERMAL:
 		return -EBUSY;
 	case LF_STATUS_NO_SPACE:
 		return -ENOSPC;
@@ -130,7 +131,7 @@ int lf_status_error(u32 status)
 	}
 }
 
-/* Creating twice would take tiles twice, a second commit fails; the caller of these tries again. */
+/* Creating twice would take tiles twice, a second commit fails, refreshing twice wears: the callers find out. */
 static bool may_rerun(const struct lf_command *command)
 {
 	switch (le16_to_cpu(command->opcode)) {
@@ -138,9 +139,8 @@ static bool may_rerun(const struct lf_command *command)
 	case LF_OP_PUBLISH:
 	case LF_OP_DELETE:
 	case LF_OP_SANITIZE:
-		return true;
 	case LF_OP_ACCOUNT:
-		return !(command->flags & cpu_to_le16(LF_ACCOUNT_SET_QUOTA));
+		return true;
 	default:
 		return false;
 	}
@@ -166,23 +166,12 @@ static int manage_run(struct lf_device *lf, const struct lf_command *command, u1
 		.account = cpu_to_le32(account),
 	};
 	manage->request.rerun = may_rerun(command);
-	manage->request.repeated = false;
 	reinit_completion(&manage->ended);
-
-	mutex_lock(&lf->reset_lock);
 	err = lf_queue_submit(&lf->queues[0], &manage->request);
-	mutex_unlock(&lf->reset_lock);
 	if (err)
 		return err;
-
-	if (!wait_for_completion_timeout(&manage->ended, LF_MANAGE_TIMEOUT)) {
-		mutex_lock(&lf->reset_lock);
-		lf_queue_poll(&lf->queues[0]);
-		if (!completion_done(&manage->ended))
-			lf_reset(lf, &lf->queues[0], &manage->request);
-		mutex_unlock(&lf->reset_lock);
-		wait_for_completion(&manage->ended);
-	}
+	while (!wait_for_completion_timeout(&manage->ended, lf->tick))
+		lf_reset_watch(lf, &lf->queues[0], &manage->request, LF_MANAGE_TIMEOUT);
 	return manage->error ?: lf_status_error(manage->status);
 }
 
@@ -232,7 +221,7 @@ int lf_manage_create(struct lf_device *lf, u32 account, u32 rows, u32 cols, u32 
  * @lf: device
  * @matrix: identifier
  *
- * Return: 0 or an error of lf_manage.h; -EBUSY when rows are missing.
+ * Return: 0 or an error of lf_manage.h; -EBUSY when rows are missing, or when it was committed before.
  */
 int lf_manage_commit(struct lf_device *lf, u32 matrix)
 {
@@ -242,6 +231,25 @@ int lf_manage_commit(struct lf_device *lf, u32 matrix)
 	};
 
 	return manage_simple(lf, &command, 0, NULL);
+}
+
+/**
+ * lf_manage_refresh() - write the cells of a matrix again
+ * @lf: device that speaks 1.2
+ * @matrix: identifier
+ * @account: who pays
+ * @cells_written: receives their number
+ *
+ * Return: 0 or an error of lf_manage.h.
+ */
+int lf_manage_refresh(struct lf_device *lf, u32 matrix, u32 account, u64 *cells_written)
+{
+	const struct lf_command command = {
+		.opcode = cpu_to_le16(LF_OP_REFRESH),
+		.matrix = cpu_to_le32(matrix),
+	};
+
+	return manage_simple(lf, &command, account, cells_written);
 }
 
 /**
@@ -318,6 +326,8 @@ int lf_manage_list(struct lf_device *lf, u32 first, u32 count, struct lf_matrix_
 	command.count = cpu_to_le32(count);
 
 	mutex_lock(&lf->manage->lock);
+	/* A device of an earlier version leaves the later fields of the entries alone. */
+	memset(lf->manage->data, 0, LF_PAGE_BYTES);
 	err = manage_run(lf, &command, 0, 0);
 	if (!err && lf->manage->result > count)
 		err = -EIO;

@@ -4,8 +4,8 @@
  * drm_dev_enter() and drm_dev_exit() once the device is registered.
  *
  * Errors of all: -ENOENT no such matrix, -EBUSY it is not in the right state, -ENOSPC no tiles or
- * entries, -EEXIST the name is taken, -EDQUOT, -EIO, -EINVAL, -ETIMEDOUT, -ECANCELED (a reset),
- * -ENODEV.
+ * entries, -EEXIST the name is taken, -EDQUOT, -EIO, -EINVAL, -ETIMEDOUT, -ENODEV; and -ECANCELED where
+ * a reset leaves open whether the command was executed.
  */
 #ifndef LF_MANAGE_H
 #define LF_MANAGE_H
@@ -23,6 +23,7 @@ int lf_manage_init(struct lf_device *lf);
 int lf_manage_create(struct lf_device *lf, u32 account, u32 rows, u32 cols, u32 format,
 		     u32 *matrix);
 int lf_manage_commit(struct lf_device *lf, u32 matrix);
+int lf_manage_refresh(struct lf_device *lf, u32 matrix, u32 account, u64 *cells_written);
 int lf_manage_publish(struct lf_device *lf, u32 matrix, const struct lf_publication *publication);
 int lf_manage_delete(struct lf_device *lf, u32 matrix);
 int lf_manage_list(struct lf_device *lf, u32 first, u32 count, struct lf_matrix_info *entries,

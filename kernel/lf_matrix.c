@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Matrices: references, handles, creation, commit, deletion. A matrix without users and name is
+ * Matrices: references, handles, creation, deletion. A matrix without users and name is
  * deleted by a worker, since deleting waits for the device and the last reference may go anywhere;
  * the worker then erases the tiles, so that what was in them does not wait for their next use.
- * Names and permissions are lf_directory.c's.
+ * Names and permissions are lf_directory.c's, commit and
+ * refresh lf_exclusive.c's.
  */
 #include <linux/cred.h>
-#include <linux/dma-resv.h>
+#include <linux/math64.h>
 #include <linux/sched.h>
 
 #include <drm/drm_drv.h>
+#include <drm/drm_print.h>
+#include <drm/drm_managed.h>
 #include <drm/lf_accel.h>
 
 #include "lf_context.h"
@@ -24,6 +27,9 @@
 /* A command may time out, or a reset end it, and the next one be served. */
 #define LF_DELETE_TRIES	  4
 
+/* Most handles of a file, and so the largest handle. */
+#define LF_MATRIX_HANDLES 65535
+
 static void sanitize(struct lf_device *lf)
 {
 	u64 dirty = U64_MAX, before;
@@ -32,7 +38,7 @@ static void sanitize(struct lf_device *lf)
 	do {
 		before = dirty;
 		err = lf_manage_sanitize(lf, LF_SANITIZE_TILES, &dirty);
-	} while (!err && dirty && dirty < before);
+	} while (!err && dirty && dirty < before && !READ_ONCE(lf->closing));
 	if (err)
 		drm_dbg(&lf->drm, "erasing dirty tiles: %d\n", err);
 }
@@ -43,6 +49,13 @@ static void reap_later(struct lf_device *lf, struct lf_matrix *matrix)
 	list_add_tail(&matrix->link, &lf->reap);
 	spin_unlock(&lf->reap_lock);
 	queue_work(lf->reap_wq, &lf->reap_work);
+}
+
+/* From here on an entry of the directory with its identifier is nobody's. */
+static void forget(struct lf_device *lf, struct lf_matrix *matrix)
+{
+	xa_erase(&lf->matrices, matrix->id);
+	kfree(matrix);
 }
 
 /* Deletes @matrix, or sees to it that it is tried again. */
@@ -60,7 +73,7 @@ static void reap(struct lf_device *lf, struct lf_matrix *matrix)
 	}
 	if (err)
 		drm_warn(&lf->drm, "matrix %u was not deleted: %d\n", matrix->id, err);
-	kfree(matrix);
+	forget(lf, matrix);
 }
 
 static void reap_work(struct work_struct *work)
@@ -77,7 +90,7 @@ static void reap_work(struct work_struct *work)
 	if (!drm_dev_enter(&lf->drm, &index)) {
 		/* The next driver to find the device deletes what has no name. */
 		list_for_each_entry_safe(matrix, next, &dead, link)
-			kfree(matrix);
+			forget(lf, matrix);
 		return;
 	}
 	list_for_each_entry_safe(matrix, next, &dead, link)
@@ -92,11 +105,10 @@ static void matrix_free(struct drm_gem_object *object)
 	struct lf_device *lf = to_lf_device(object->dev);
 
 	drm_gem_object_release(object);
-	if (matrix->named) {
-		kfree(matrix);
-		return;
-	}
-	reap_later(lf, matrix);
+	if (matrix->named)
+		forget(lf, matrix);
+	else
+		reap_later(lf, matrix);
 }
 
 static const struct drm_gem_object_funcs lf_matrix_funcs = {
@@ -111,10 +123,16 @@ static const struct drm_gem_object_funcs lf_matrix_funcs = {
  */
 int lf_matrix_init(struct lf_device *lf)
 {
+	int err = drmm_mutex_init(&lf->drm, &lf->create_lock);
+
+	if (err)
+		return err;
+	xa_init_flags(&lf->matrices, 0);
 	spin_lock_init(&lf->reap_lock);
 	INIT_LIST_HEAD(&lf->reap);
 	INIT_WORK(&lf->reap_work, reap_work);
-	lf->reap_wq = alloc_ordered_workqueue("lf_accel-reap", 0);
+	/* Freezable: management is at rest while the system sleeps. */
+	lf->reap_wq = alloc_ordered_workqueue("lf_accel-reap", WQ_FREEZABLE);
 	return lf_device_own_workqueue(lf, lf->reap_wq);
 }
 
@@ -140,6 +158,10 @@ struct lf_matrix *lf_matrix_from_info(struct lf_device *lf, const struct lf_matr
 
 	if (!matrix)
 		return ERR_PTR(-ENOMEM);
+	if (xa_insert(&lf->matrices, le32_to_cpu(info->matrix), matrix, GFP_KERNEL)) {
+		kfree(matrix);
+		return ERR_PTR(-ENOMEM);
+	}
 	matrix->gem.funcs = &lf_matrix_funcs;
 	drm_gem_private_object_init(&lf->drm, &matrix->gem, PAGE_SIZE);
 	INIT_LIST_HEAD(&matrix->link);
@@ -149,6 +171,8 @@ struct lf_matrix *lf_matrix_from_info(struct lf_device *lf, const struct lf_matr
 	matrix->shape.cols = le32_to_cpu(info->cols);
 	matrix->shape.tile_rows = le32_to_cpu(info->tile_rows);
 	matrix->shape.format = info->format;
+	matrix->shape.weight_cells = div64_u64(
+		le64_to_cpu(info->cells), max(1ULL, (u64)matrix->shape.rows * matrix->shape.cols));
 	matrix->account = le32_to_cpu(info->account);
 	matrix->state = info->state;
 	matrix->publication = info->publication;
@@ -184,7 +208,8 @@ struct lf_matrix *lf_matrix_lookup(struct lf_context *context, u32 handle)
  */
 int lf_matrix_handle_create(struct lf_context *context, struct lf_matrix *matrix, u32 *handle)
 {
-	return xa_alloc(&context->matrices, handle, matrix, xa_limit_31b, GFP_KERNEL_ACCOUNT);
+	return xa_alloc(&context->matrices, handle, matrix, XA_LIMIT(1, LF_MATRIX_HANDLES),
+			GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -216,18 +241,20 @@ bool lf_matrix_is_owner(const struct lf_context *context, const struct lf_matrix
 	return matrix->creator == context->id;
 }
 
-static int create_on_device(struct lf_device *lf, struct lf_context *context,
-			    const struct drm_lf_matrix_create *args, struct lf_matrix_info *info)
+/* A creation that a reset cut short may have been executed: then its entry is nobody's. */
+static int try_create(struct lf_device *lf, struct lf_context *context,
+		      const struct drm_lf_matrix_create *args, struct lf_matrix_info *info)
 {
 	u32 id;
 	int err;
 
 	err = lf_manage_create(lf, context->account, args->rows, args->cols, args->format, &id);
-	if (err == -ENOSPC) {
-		/* Matrices just closed may still hold what is missing. */
-		lf_matrix_flush(lf);
-		err = lf_manage_create(lf, context->account, args->rows, args->cols, args->format,
-				       &id);
+	if (err == -ECANCELED || err == -ETIMEDOUT) {
+		if (!lf_directory_find_orphan(lf, info))
+			return 0;
+		if (err == -ECANCELED)
+			err = lf_manage_create(lf, context->account, args->rows, args->cols,
+					       args->format, &id);
 	}
 	if (err)
 		return err;
@@ -235,6 +262,28 @@ static int create_on_device(struct lf_device *lf, struct lf_context *context,
 	if (err)
 		lf_manage_delete(lf, id);
 	return err;
+}
+
+static struct lf_matrix *create(struct lf_device *lf, struct lf_context *context,
+				const struct drm_lf_matrix_create *args)
+{
+	struct lf_matrix_info info;
+	struct lf_matrix *matrix;
+	int err;
+
+	lockdep_assert_held(&lf->create_lock);
+	err = try_create(lf, context, args, &info);
+	if (err == -ENOSPC) {
+		/* Matrices just closed may still hold what is missing. */
+		lf_matrix_flush(lf);
+		err = try_create(lf, context, args, &info);
+	}
+	if (err)
+		return ERR_PTR(err);
+	matrix = lf_matrix_from_info(lf, &info);
+	if (IS_ERR(matrix))
+		lf_manage_delete(lf, le32_to_cpu(info.matrix));
+	return matrix;
 }
 
 /**
@@ -250,7 +299,6 @@ int lf_matrix_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 	struct drm_lf_matrix_create *args = data;
 	struct lf_device *lf = to_lf_device(drm);
 	struct lf_context *context = to_lf_context(file);
-	struct lf_matrix_info info;
 	struct lf_matrix *matrix;
 	int index, err;
 
@@ -265,12 +313,12 @@ int lf_matrix_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 
 	if (!drm_dev_enter(drm, &index))
 		return -ENODEV;
-	err = create_on_device(lf, context, args, &info);
+	err = mutex_lock_interruptible(&lf->create_lock);
 	if (err)
 		goto exit;
-	matrix = lf_matrix_from_info(lf, &info);
+	matrix = create(lf, context, args);
+	mutex_unlock(&lf->create_lock);
 	if (IS_ERR(matrix)) {
-		lf_manage_delete(lf, le32_to_cpu(info.matrix));
 		err = PTR_ERR(matrix);
 		goto exit;
 	}
@@ -311,80 +359,6 @@ int lf_matrix_info_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	} else {
 		err = -ENODEV;
 	}
-	lf_matrix_put(matrix);
-	return err;
-}
-
-/*
- * Waits until the programming jobs have ended, and returns with the reservation locked so that none
- * can follow. A job that hangs is ended by unbinding too, so the caller must not hold that up.
- */
-static int lock_idle(struct lf_matrix *matrix)
-{
-	struct dma_resv *resv = matrix->gem.resv;
-
-	for (;;) {
-		long left = dma_resv_wait_timeout(resv, DMA_RESV_USAGE_READ, true,
-						  MAX_SCHEDULE_TIMEOUT);
-		int err;
-
-		if (left < 0)
-			return left;
-		err = dma_resv_lock_interruptible(resv, NULL);
-		if (err)
-			return err;
-		if (dma_resv_test_signaled(resv, DMA_RESV_USAGE_READ))
-			return 0;
-		dma_resv_unlock(resv);
-	}
-}
-
-static int commit(struct lf_device *lf, struct lf_matrix *matrix)
-{
-	int index, err;
-
-	err = lock_idle(matrix);
-	if (err)
-		return err;
-	if (matrix->state != LF_MATRIX_TORN) {
-		err = -EINVAL;
-	} else if (drm_dev_enter(&lf->drm, &index)) {
-		err = lf_manage_commit(lf, matrix->id);
-		if (!err)
-			WRITE_ONCE(matrix->state, LF_MATRIX_COMMITTED);
-		drm_dev_exit(index);
-	} else {
-		err = -ENODEV;
-	}
-	dma_resv_unlock(matrix->gem.resv);
-	return err;
-}
-
-/**
- * lf_matrix_commit_ioctl() - DRM_IOCTL_LF_MATRIX_COMMIT
- * @drm: device
- * @data: struct drm_lf_matrix_handle
- * @file: whose handle it is
- *
- * Return: 0, -EINVAL (also: already committed), -ENOENT, -EPERM, -EBUSY (rows are missing),
- * -ERESTARTSYS, or an error of lf_manage.h.
- */
-int lf_matrix_commit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
-{
-	const struct drm_lf_matrix_handle *args = data;
-	struct lf_context *context = to_lf_context(file);
-	struct lf_matrix *matrix;
-	int err;
-
-	if (args->pad)
-		return -EINVAL;
-	matrix = lf_matrix_lookup(context, args->handle);
-	if (!matrix)
-		return -ENOENT;
-	if (lf_matrix_is_owner(context, matrix))
-		err = commit(to_lf_device(drm), matrix);
-	else
-		err = -EPERM;
 	lf_matrix_put(matrix);
 	return err;
 }

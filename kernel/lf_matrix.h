@@ -68,7 +68,6 @@ bool lf_matrix_is_owner(const struct lf_context *context, const struct lf_matrix
 
 int lf_matrix_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int lf_matrix_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
-int lf_matrix_commit_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int lf_matrix_close_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
 #endif

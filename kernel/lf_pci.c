@@ -5,8 +5,18 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/pm.h>
 
 #include "lf_device.h"
+
+static char *irq = "msix";
+module_param(irq, charp, 0444);
+MODULE_PARM_DESC(irq, "The best kind of interrupt to use: msix, msi or intx (default msix)");
+
+static bool may_use(const char *kind)
+{
+	return !strcmp(irq, kind);
+}
 
 /* Vector 0 for events, 1 + q for queue q: the device knows no other way, so all or MSI. */
 static int request_msix(struct lf_device *lf, struct pci_dev *pdev)
@@ -52,13 +62,21 @@ static int request_irqs(struct lf_device *lf)
 	struct pci_dev *pdev = to_pci_dev(lf->drm.dev);
 	int err;
 
-	if (!request_msix(lf, pdev))
+	if (may_use("msix") && !request_msix(lf, pdev))
 		return 0;
-	err = pci_alloc_irq_vectors(pdev, 1, 1, PCI_IRQ_MSI | PCI_IRQ_INTX);
+	err = pci_alloc_irq_vectors(pdev, 1, 1, PCI_IRQ_INTX | (may_use("intx") ? 0 : PCI_IRQ_MSI));
 	if (err < 0)
 		return err;
-	return devm_request_irq(&pdev->dev, pci_irq_vector(pdev, 0), lf_shared_irq,
-				pdev->msi_enabled ? 0 : IRQF_SHARED, "lf_accel", lf);
+	if (pdev->msi_enabled)
+		return devm_request_irq(&pdev->dev, pci_irq_vector(pdev, 0), lf_single_irq, 0,
+					"lf_accel", lf);
+	return devm_request_irq(&pdev->dev, pci_irq_vector(pdev, 0), lf_shared_irq, IRQF_SHARED,
+				"lf_accel", lf);
+}
+
+static void start_dma(struct lf_device *lf)
+{
+	pci_set_master(to_pci_dev(lf->drm.dev));
 }
 
 static void stop_dma(struct lf_device *lf)
@@ -70,6 +88,7 @@ static const struct lf_bus lf_pci_bus = {
 	.name = "pci",
 	.request_irqs = request_irqs,
 	.stop_dma = stop_dma,
+	.start_dma = start_dma,
 };
 
 static int lf_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
@@ -93,7 +112,6 @@ static int lf_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	lf = lf_device_create(&pdev->dev, &lf_pci_bus, pcim_iomap_table(pdev)[LF_PCI_REGISTER_BAR]);
 	if (IS_ERR(lf))
 		return PTR_ERR(lf);
-	pci_set_master(pdev);
 	return lf_device_start(lf);
 }
 
@@ -107,6 +125,24 @@ static void lf_pci_shutdown(struct pci_dev *pdev)
 	lf_device_shutdown(pci_get_drvdata(pdev));
 }
 
+/* Somebody resets the function, with the driver bound: the jobs wait. It brings a wedged device back. */
+static void lf_pci_reset_prepare(struct pci_dev *pdev)
+{
+	lf_device_suspend(&pdev->dev);
+}
+
+static void lf_pci_reset_done(struct pci_dev *pdev)
+{
+	lf_device_resume(&pdev->dev);
+}
+
+static const struct pci_error_handlers lf_pci_error_handlers = {
+	.reset_prepare = lf_pci_reset_prepare,
+	.reset_done = lf_pci_reset_done,
+};
+
+static DEFINE_SIMPLE_DEV_PM_OPS(lf_pci_pm_ops, lf_device_suspend, lf_device_resume);
+
 static const struct pci_device_id lf_pci_ids[] = {
 	{ PCI_DEVICE(LF_PCI_VENDOR_ID, LF_PCI_DEVICE_ID) }, {}
 };
@@ -119,6 +155,8 @@ static struct pci_driver lf_pci_driver = {
 	.remove = lf_pci_remove,
 	.shutdown = lf_pci_shutdown,
 	.dev_groups = lf_sysfs_groups,
+	.err_handler = &lf_pci_error_handlers,
+	.driver.pm = pm_sleep_ptr(&lf_pci_pm_ops),
 };
 
 /**

@@ -6,6 +6,7 @@
 #include <linux/mod_devicetable.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
+#include <linux/pm.h>
 #include <linux/property.h>
 
 #include "lf_device.h"
@@ -59,6 +60,8 @@ static void lf_platform_shutdown(struct platform_device *pdev)
 	lf_device_shutdown(platform_get_drvdata(pdev));
 }
 
+static DEFINE_SIMPLE_DEV_PM_OPS(lf_platform_pm_ops, lf_device_suspend, lf_device_resume);
+
 static const struct of_device_id lf_platform_ids[] = { { .compatible = "lorafusion,lf-1" }, {} };
 MODULE_DEVICE_TABLE(of, lf_platform_ids);
 
@@ -67,6 +70,7 @@ static struct platform_driver lf_platform_driver = {
 		.name = "lf_accel",
 		.of_match_table = lf_platform_ids,
 		.dev_groups = lf_sysfs_groups,
+		.pm = pm_sleep_ptr(&lf_platform_pm_ops),
 	},
 	.probe = lf_platform_probe,
 	.remove = lf_platform_remove,

@@ -6,8 +6,8 @@
  */
 #include <linux/capability.h>
 #include <linux/dma-fence-chain.h>
-#include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
+#include <linux/fs.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_exec.h>
@@ -18,8 +18,8 @@
 #include "lf_context.h"
 #include "lf_device.h"
 #include "lf_gem.h"
+#include "lf_job.h"
 #include "lf_matrix.h"
-#include "lf_sched.h"
 #include "lf_submit.h"
 #include "lf_trace.h"
 #include "lf_validate.h"
@@ -107,16 +107,24 @@ static int allocate(struct submission *submission)
 	submission->buffer_use = (u8 *)(submission->handles + objects);
 	submission->matrix_use = submission->buffer_use + args->buffer_count;
 
-	submission->job =
-		kzalloc(struct_size(submission->job, objects, objects), GFP_KERNEL_ACCOUNT);
+	submission->job = lf_job_alloc(submission->context, submission->lf, objects);
 	if (!submission->job) {
 		kfree(block);
 		return -ENOMEM;
 	}
-	submission->job->lf = submission->lf;
-	submission->job->context = lf_context_get(submission->context);
-	lf_job_init(submission->job);
 	return 0;
+}
+
+/* Before anything is locked or looked up: it may have to wait for other jobs of the file to end. */
+static int count_job(struct submission *submission)
+{
+	const struct drm_lf_submit *args = submission->args;
+	struct lf_job *job = submission->job;
+	bool wait = !(submission->file->filp->f_flags & O_NONBLOCK);
+
+	job->commands_bytes = args->command_count * sizeof(struct lf_command) +
+			      args->buffer_count * sizeof(struct lf_buffer_entry);
+	return lf_context_count(submission->lf, submission->context, job->commands_bytes, wait);
 }
 
 static int copy_handles(struct submission *submission)
@@ -202,7 +210,7 @@ static int build_commands(struct submission *submission)
 	struct lf_command *commands;
 	u32 i;
 
-	job->commands_bytes = bytes + args->buffer_count * sizeof(*entries);
+	job->command_count = args->command_count;
 	job->commands = kmalloc(job->commands_bytes, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!job->commands)
 		return -ENOMEM;
@@ -211,6 +219,7 @@ static int build_commands(struct submission *submission)
 	if (copy_from_user(commands, u64_to_user_ptr(args->commands), bytes))
 		return -EFAULT;
 	for (i = 0; i < args->buffer_count; i++) {
+		/* Not mapped any more: then the device has gone, and map_and_push() says so. */
 		entries[i].pages = cpu_to_le64(to_lf_bo(job->objects[i])->list_dma);
 		entries[i].bytes = cpu_to_le64(job->objects[i]->size);
 	}
@@ -275,13 +284,11 @@ static int map_commands(struct submission *submission)
 	const struct drm_lf_submit *args = submission->args;
 	struct lf_job *job = submission->job;
 	struct lf_submission *entry = &job->request.submission;
-	struct device *dev = submission->lf->drm.dev;
+	int err;
 
-	job->commands_dma = dma_map_single(dev, job->commands, job->commands_bytes, DMA_TO_DEVICE);
-	if (dma_mapping_error(dev, job->commands_dma)) {
-		job->commands_dma = DMA_MAPPING_ERROR;
-		return -ENOMEM;
-	}
+	err = lf_job_map(job);
+	if (err)
+		return err;
 	entry->command_count = cpu_to_le32(args->command_count);
 	entry->commands = cpu_to_le64(job->commands_dma);
 	if (args->buffer_count)
@@ -520,6 +527,9 @@ int lf_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	if (err)
 		return err;
 
+	err = count_job(&submission);
+	if (err)
+		goto free;
 	err = copy_handles(&submission);
 	if (!err)
 		err = resolve_handles(&submission);
@@ -531,9 +541,14 @@ int lf_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 		err = check_permissions(&submission);
 	if (!err)
 		err = queue_job(&submission);
+	put_syncs(&submission);
+	if (err) {
+		lf_context_uncount(submission.context, submission.job->commands_bytes);
+		wake_up_all(&submission.lf->job_wait);
+	}
+free:
 	if (err)
 		lf_job_free(submission.job);
-	put_syncs(&submission);
 	kfree(submission.syncs);
 	return err;
 }

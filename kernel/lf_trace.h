@@ -77,6 +77,20 @@ TRACE_EVENT(lf_job_done,
 		  __entry->fence, __entry->error)
 );
 
+TRACE_EVENT(lf_event,
+	TP_PROTO(struct drm_device *drm, u32 events),
+	TP_ARGS(drm, events),
+	TP_STRUCT__entry(
+		__string(device, dev_name(drm->dev))
+		__field(u32, events)
+	),
+	TP_fast_assign(
+		__assign_str(device);
+		__entry->events = events;
+	),
+	TP_printk("%s events=%#x", __get_str(device), __entry->events)
+);
+
 TRACE_EVENT(lf_reset,
 	TP_PROTO(struct drm_device *drm, u32 queue, bool timeout),
 	TP_ARGS(drm, queue, timeout),

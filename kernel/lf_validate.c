@@ -15,6 +15,9 @@
 
 #include "lf_validate.h"
 
+/* Interface version that has it, as in LF_REG_VERSION. */
+#define LF_READ_CELLS_VERSION (1 << 16 | 2)
+
 /* An array that an operand must hold: @count runs of @bytes, elements of @element bytes. */
 struct extent {
 	u32 count;
@@ -64,7 +67,10 @@ static int check_operand(struct lf_validation *v, const struct lf_operand *opera
 		return refuse(v, field);
 	if (span > limit || offset > limit - span)
 		return refuse(v, field);
-	return 0;
+	/* Each is no larger than its buffer, and a job has some thousand of them: no overflow. */
+	if (space == LF_SPACE_BUFFER)
+		v->bytes += extent->count * extent->bytes;
+	return v->bytes <= v->limits->job_bytes ? 0 : refuse(v, field);
 }
 
 static bool is_absent(const struct lf_operand *operand)
@@ -312,13 +318,16 @@ static int check_fuse(struct lf_validation *v, const struct lf_command *command)
 static int check_rows(struct lf_validation *v, const struct lf_command *command, u8 use)
 {
 	bool program = use == LF_USE_PROGRAM;
+	u32 flags = le16_to_cpu(command->flags);
 	u64 count = le32_to_cpu(command->count);
 	u64 first = le32_to_cpu(command->first);
 	const struct lf_matrix_shape *shape;
 	struct extent extent;
 	int err;
 
-	err = check_no_scalars_but(v, command, USES_MATRIX | USES_COUNT | USES_FIRST);
+	if (flags & ~(program || v->limits->version < LF_READ_CELLS_VERSION ? 0 : LF_READ_CELLS))
+		return refuse(v, "flags");
+	err = check_no_scalars_but(v, command, USES_FLAGS | USES_MATRIX | USES_COUNT | USES_FIRST);
 	if (!err)
 		err = check_matrix(v, command, use, &shape);
 	if (err)
@@ -335,6 +344,10 @@ static int check_rows(struct lf_validation *v, const struct lf_command *command,
 	extent.count = count;
 	extent.bytes = (u64)shape->cols * extent.element;
 	extent.strided = true;
+	if (flags & LF_READ_CELLS) {
+		extent.element = sizeof(__le32);
+		extent.bytes = (u64)shape->cols * shape->weight_cells * sizeof(struct lf_cell);
+	}
 	if (program) {
 		/* From the host alone: so all rows are checked before the first pulse. */
 		if (le16_to_cpu(command->input.space) != LF_SPACE_BUFFER)

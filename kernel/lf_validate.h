@@ -28,12 +28,14 @@
  * @cols: logical columns
  * @tile_rows: rows of tiles
  * @format: LF_FORMAT_*
+ * @weight_cells: cells of a weight
  */
 struct lf_matrix_shape {
 	u32 rows;
 	u32 cols;
 	u32 tile_rows;
 	u32 format;
+	u32 weight_cells;
 };
 
 /**
@@ -48,6 +50,7 @@ struct lf_matrix_shape {
  * @matrix_count: their number
  * @buffer_use: [@buffer_count], zeroed by the caller; receives LF_USE_* of each buffer
  * @matrix_use: [@matrix_count], zeroed by the caller; receives LF_USE_* of each matrix
+ * @bytes: zero; receives what the job reads and writes in buffers
  * @failed_command: index of the command that was refused
  * @failed_field: name of the field that was refused
  */
@@ -62,6 +65,7 @@ struct lf_validation {
 	u32 matrix_count;
 	u8 *buffer_use;
 	u8 *matrix_use;
+	u64 bytes;
 	u32 failed_command;
 	const char *failed_field;
 };

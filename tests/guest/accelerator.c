@@ -414,17 +414,30 @@ struct lf_telemetry_block guest_settled(int fd)
 	return block;
 }
 
-bool guest_reload(const char *parameters)
+bool guest_unload(void)
+{
+	/* Memory of the last fences is given back after a moment, and they hold the module. */
+	fflush(stdout);
+	return geteuid() == 0 &&
+	       system("for try in 1 2 3 4 5 6 7 8 9 10; do rmmod lf_accel 2>/dev/null && exit 0; "
+		      "sleep 0.1; done; exit 1") == 0;
+}
+
+bool guest_load(const char *parameters)
 {
 	char command[256];
 
 	/* The nodes are given to their group again, as udev would do. */
-	snprintf(command, sizeof(command),
-		 "rmmod lf_accel 2>/dev/null && modprobe lf_accel %s && "
-		 "chgrp %u /dev/accel/accel* && chmod 660 /dev/accel/accel*",
-		 parameters, GUEST_RENDER);
-	fflush(stdout);
+	snprintf(
+		command, sizeof(command),
+		"modprobe lf_accel %s && chgrp %u /dev/accel/accel* && chmod 660 /dev/accel/accel*",
+		parameters, GUEST_RENDER);
 	return geteuid() == 0 && system(command) == 0;
+}
+
+bool guest_reload(const char *parameters)
+{
+	return guest_unload() && guest_load(parameters);
 }
 
 void guest_inject(unsigned int what)

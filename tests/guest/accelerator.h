@@ -161,6 +161,12 @@ struct lf_telemetry_block guest_telemetry(int fd, uint32_t scope);
  */
 bool guest_reload(const char *parameters);
 
+/** guest_unload() - the first half of guest_reload() */
+bool guest_unload(void);
+
+/** guest_load() - the second half */
+bool guest_load(const char *parameters);
+
 /** guest_inject() - let the next job go wrong; skips the test where that cannot be done */
 void guest_inject(unsigned int what);
 

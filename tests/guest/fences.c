@@ -185,7 +185,7 @@ static void record_may_cross_a_page(void)
 	struct guest_buffer records = guest_buffer(set.fd, 8192);
 	struct guest_job job =
 		guest_multiply_job(set.buffer.handle, set.matrix, ROWS, COLS, OUTPUT);
-	const uint64_t offset = 4096 - sizeof(struct drm_lf_job_record) / 2;
+	const uint64_t offset = 4096 - sizeof(struct drm_lf_job_record) / 16 * 8;
 	const uint8_t *bytes = records.memory;
 	struct drm_lf_job_record record;
 

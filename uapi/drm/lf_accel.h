@@ -90,6 +90,7 @@ struct drm_lf_query {
  * @pad: zero
  * @preset: name of the device's parameters, zero padded
  * @bus: "pci" or "platform", zero padded
+ * @job_bytes: most bytes that all operands of a job take in buffers together
  */
 struct drm_lf_device_info {
 	__u32 hw_version;
@@ -117,6 +118,7 @@ struct drm_lf_device_info {
 	__u32 pad;
 	__u8 preset[LF_PRESET_BYTES];
 	__u8 bus[16];
+	__u64 job_bytes;
 };
 
 /**
@@ -188,7 +190,7 @@ struct drm_lf_matrix_open {
  * struct drm_lf_matrix_info - what a handle refers to
  * @handle: matrix handle
  * @pad: zero
- * @info: returned; @index, @account and @wear_max are 0 unless the caller is the owner or privileged
+ * @info: returned; @index, @account, @wear_max and all from @programmed_ns on are 0 unless the caller is the owner or privileged
  */
 struct drm_lf_matrix_info {
 	__u32 handle;
@@ -215,7 +217,9 @@ struct drm_lf_matrix_handle {
  * @flags: zero
  * @cells_written: returned
  *
- * Waits for the jobs that read the matrix; charged to the caller's account. EDQUOT: the write budget does not cover it.
+ * Waits for the jobs that read the matrix, and those submitted later wait for it; charged to the account of the caller's file.
+ * EDQUOT: the write budget does not cover it. EBUSY: not committed, or the die is too hot. ECANCELED: a reset came first, nothing was
+ * written. EOPNOTSUPP: the device's interface is older than 1.2.
  */
 struct drm_lf_matrix_refresh {
 	__u32 handle;
@@ -252,7 +256,7 @@ struct drm_lf_matrix_unlink {
 
 /**
  * struct drm_lf_matrix_list - published matrices the caller may read
- * @entries: user address of struct lf_matrix_info [@count]
+ * @entries: user address of struct lf_matrix_info [@count], with the fields of others as in struct drm_lf_matrix_info
  * @count: entries there is room for; returned: entries written
  * @first: start with this index; returned: where to go on, 0 at the end
  * @entry_bytes: bytes from one entry to the next, of which the kernel writes those it knows
@@ -346,8 +350,11 @@ struct drm_lf_job_record {
  * Jobs of a file that share a buffer or matrix, one of them writing it, run in the order of submission. PROGRAM needs a
  * matrix created by this file and not yet committed; READ needs CAP_SYS_ADMIN. The fence of a job that failed carries
  * EINVAL (a descriptor the device refuses), EDOM (NaN, Inf or a number out of range), EDQUOT (write budget), EIO (cells, DMA, internal),
- * ETIMEDOUT (ended by the timeout), ECANCELED (PROGRAM overtaken by a reset), ESRCH (the file was closed before the job
- * started) or ENODEV.
+ * EBUSY (the die is too hot, nothing was executed), ETIMEDOUT (ended by the timeout), ECANCELED (PROGRAM cut short by a reset), ESRCH
+ * (the file was closed before the job started) or ENODEV.
+ *
+ * A file has a bounded number of jobs in flight: beyond it the call waits until one has ended, or fails with EAGAIN if the
+ * file is O_NONBLOCK.
  */
 struct drm_lf_submit {
 	__u64 commands;
@@ -431,7 +438,7 @@ struct drm_lf_quota {
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_LF_MATRIX_REFRESH, struct drm_lf_matrix_refresh)
 
 LF_ASSERT_SIZE(struct drm_lf_query, 16);
-LF_ASSERT_SIZE(struct drm_lf_device_info, 128);
+LF_ASSERT_SIZE(struct drm_lf_device_info, 136);
 LF_ASSERT_SIZE(struct drm_lf_bo_create, 24);
 LF_ASSERT_SIZE(struct drm_lf_bo_info, 24);
 LF_ASSERT_SIZE(struct drm_lf_matrix_create, 24);

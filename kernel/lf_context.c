@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Open files: what belongs to one, from open to its last job, and how many jobs it may have in flight.
+ */
+#include <linux/cred.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+
+#include <drm/drm_drv.h>
+
+#include "lf_context.h"
+#include "lf_device.h"
+#include "lf_matrix.h"
+#include "lf_sched.h"
+
+/* Of one file, from submission until memory is free again. One job always fits. */
+#define LF_CONTEXT_JOBS	     1024u
+#define LF_CONTEXT_JOB_BYTES (32u << 20)
+
+/**
+ * lf_context_create() - what a new file needs
+ * @lf: device
+ *
+ * Return: the context, for lf_context_close(); ERR_PTR(-ENOMEM).
+ */
+struct lf_context *lf_context_create(struct lf_device *lf)
+{
+	struct lf_context *context = kzalloc(sizeof(*context), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!context)
+		return ERR_PTR(-ENOMEM);
+	err = lf_sched_entity_init(lf, &context->entity);
+	if (err) {
+		kfree(context);
+		return ERR_PTR(err);
+	}
+	kref_init(&context->ref);
+	context->id = atomic64_inc_return(&lf->context_ids);
+	context->account = from_kuid(&init_user_ns, current_euid());
+	mutex_init(&context->submit_lock);
+	spin_lock_init(&context->count_lock);
+	xa_init_flags(&context->matrices, XA_FLAGS_ALLOC1);
+	lf_sums_init(&context->sums);
+	return context;
+}
+
+/**
+ * lf_context_close() - cancel what a file has queued, drop its handles
+ * @lf: device
+ * @context: of a file that nobody uses any more; its jobs on the ring still may
+ */
+void lf_context_close(struct lf_device *lf, struct lf_context *context)
+{
+	lf_sched_entity_fini(lf, &context->entity);
+	lf_matrix_close_all(context);
+	lf_context_put(context);
+}
+
+/**
+ * lf_context_release() - free a context that neither a file nor a job uses
+ * @ref: its reference count
+ */
+void lf_context_release(struct kref *ref)
+{
+	kfree(container_of(ref, struct lf_context, ref));
+}
+
+static bool try_count(struct lf_context *context, size_t bytes)
+{
+	bool fits;
+
+	spin_lock(&context->count_lock);
+	fits = !context->jobs || (context->jobs < LF_CONTEXT_JOBS &&
+				  context->job_bytes + bytes <= LF_CONTEXT_JOB_BYTES);
+	if (fits) {
+		context->jobs++;
+		context->job_bytes += bytes;
+	}
+	spin_unlock(&context->count_lock);
+	return fits;
+}
+
+/**
+ * lf_context_count() - wait until a file may have one more job in flight, and count it
+ * @lf: device
+ * @context: the file's
+ * @bytes: of the job's commands
+ * @wait: whether to wait
+ *
+ * To be called without locks: jobs have to end.
+ *
+ * Return: 0 and then lf_context_uncount() is due, -EAGAIN without @wait, -ERESTARTSYS.
+ */
+int lf_context_count(struct lf_device *lf, struct lf_context *context, size_t bytes, bool wait)
+{
+	if (try_count(context, bytes))
+		return 0;
+	if (!wait)
+		return -EAGAIN;
+	return wait_event_interruptible(lf->job_wait, try_count(context, bytes));
+}
+
+/**
+ * lf_context_uncount() - a job of a file is gone
+ * @context: the file's
+ * @bytes: as counted
+ */
+void lf_context_uncount(struct lf_context *context, size_t bytes)
+{
+	spin_lock(&context->count_lock);
+	context->jobs--;
+	context->job_bytes -= bytes;
+	spin_unlock(&context->count_lock);
+}

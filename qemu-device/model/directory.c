@@ -40,7 +40,7 @@ uint64_t xbar_matrix_cells(const struct xbar *xbar, const struct matrix *matrix)
 
 uint32_t xbar_matrix_adc_step(const struct xbar *xbar, const struct matrix *matrix)
 {
-	return matrix->entry.adc_step ? matrix->entry.adc_step : xbar->params.adc_step;
+	return matrix->entry.adc_step ? matrix->entry.adc_step : xbar_params_step(&xbar->params);
 }
 
 /* Sizes of @matrix's grid and memory for its tiles; false without memory. */

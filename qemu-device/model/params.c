@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Names, units, bounds and checks of the parameters, and what follows from them. The presets are in presets.c.
+ * Names, units and bounds of the parameters, and their values as text. What follows from them and what they may not be together is
+ * in params_check.c, the presets are in presets.c, files of parameters in params_file.c.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -47,7 +48,7 @@ static const struct key keys[] = {
 	KEY(tile_rows, U32, "", 4, KERNEL_GROUP, "rows of a tile, a multiple of 4 (ISAAC: 128)"),
 	KEY(tile_cols, U32, "", 8, 4 * KERNEL_GROUP, "columns of cells of a tile (ISAAC: 128)"),
 	KEY(cell_bits, U32, "bit", 1, 7,
-	    "bits of a cell; 5 at most with a real converter (ISAAC: 2)"),
+	    "bits of a cell (ISAAC: 2); with 7 a weight is one pair of cells (NeuRRAM)"),
 	KEY(matrices, U32, "", 1, 65536, "entries of the directory"),
 	KEY(accounts, U32, "", 1, 65536, "entries of the ledger"),
 	KEY_OR(pair, WORD, "", 0, 1, "columns rows", 0,
@@ -69,7 +70,7 @@ static const struct key keys[] = {
 	       "where the sums of a pair are subtracted: before or after conversion (ISAAC "
 	       "converts every column: after)"),
 	KEY_OR(adc_range, WORD, "", 0, 1, "fixed maximum", 0,
-	       "step of matrices that are not calibrated: adc_step, or the smallest that never clips"),
+	       "step of matrices that are not calibrated: adc_step, or the smallest with which no levels clip"),
 	KEY(matrix_rows, U32, "", 1, XBAR_DIMENSION_MAX, "most rows of a matrix"),
 	KEY(matrix_cols, U32, "", 1, XBAR_DIMENSION_MAX, "most columns of a matrix"),
 	KEY(batch, U32, "", 1, 65536, "most vectors of a command"),
@@ -196,6 +197,21 @@ static int find_word(const char *words, const char *value)
 	}
 }
 
+static uint64_t load(const struct xbar_params *params, const struct key *key)
+{
+	const char *field = (const char *)params + key->offset;
+	uint32_t narrow;
+	uint64_t value;
+
+	if (key->kind == U64 || key->kind == BIG_PARTS) {
+		memcpy(&value, field, sizeof(value));
+		return value;
+	}
+	memcpy(&narrow, field, sizeof(narrow));
+	/* Signed ones keep their sign. */
+	return key->kind == I32 || key->kind == SIGNED_PARTS ? (uint64_t)(int32_t)narrow : narrow;
+}
+
 static void store(struct xbar_params *params, const struct key *key, uint64_t value)
 {
 	char *field = (char *)params + key->offset;
@@ -238,6 +254,14 @@ static int parse_parts(const char *text, long long *parts)
 	return 0;
 }
 
+static const struct key *find_key(const char *name)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++)
+		if (!strcmp(keys[i].name, name))
+			return &keys[i];
+	return NULL;
+}
+
 static int set_parts(struct xbar_params *params, const struct key *key, const char *value,
 		     char *message)
 {
@@ -259,13 +283,10 @@ static int set_parts(struct xbar_params *params, const struct key *key, const ch
 int xbar_params_set(struct xbar_params *params, const char *name, const char *value,
 		    char message[XBAR_MESSAGE_BYTES])
 {
-	const struct key *key = NULL;
+	const struct key *key = find_key(name);
 	char *end;
 	long long number;
 
-	for (size_t i = 0; i < KEY_COUNT; i++)
-		if (!strcmp(keys[i].name, name))
-			key = &keys[i];
 	if (!key)
 		return refuse(message, -ENOENT, "%.64s: no such parameter", name);
 
@@ -296,87 +317,43 @@ int xbar_params_set(struct xbar_params *params, const char *name, const char *va
 	return 0;
 }
 
-uint32_t xbar_params_slices(const struct xbar_params *params)
+/* Millionths as a decimal number without zeros at its end. */
+static void print_parts(long long parts, char value[XBAR_MESSAGE_BYTES])
 {
-	return (7 + params->cell_bits - 1) / params->cell_bits;
+	unsigned long long size =
+		parts < 0 ? 0 - (unsigned long long)parts : (unsigned long long)parts;
+	int length = snprintf(value, XBAR_MESSAGE_BYTES, "%s%llu.%06llu", parts < 0 ? "-" : "",
+			      size / XBAR_ONE, size % XBAR_ONE);
+
+	while (value[length - 1] == '0')
+		value[--length] = '\0';
+	if (value[length - 1] == '.')
+		value[length - 1] = '\0';
 }
 
-uint32_t xbar_params_cells(const struct xbar_params *params)
+int xbar_params_get(const struct xbar_params *params, const char *name,
+		    char value[XBAR_MESSAGE_BYTES])
 {
-	return params->format == LF_FORMAT_FP32 ? 1 : 2 * xbar_params_slices(params);
-}
+	const struct key *key = find_key(name);
+	uint64_t number;
 
-uint32_t xbar_params_weights(const struct xbar_params *params)
-{
-	return params->tile_cols / xbar_params_cells(params) / 4 * 4;
-}
+	if (!key)
+		return -ENOENT;
+	number = load(params, key);
+	if (key->kind == WORD) {
+		const char *word = key->word;
 
-uint32_t xbar_params_weight_bytes(const struct xbar_params *params)
-{
-	return params->format == LF_FORMAT_FP32 ? sizeof(float) : sizeof(int8_t);
-}
-
-uint32_t xbar_params_full_scale(const struct xbar_params *params)
-{
-	uint32_t weights = xbar_params_weights(params);
-	uint32_t lines = params->tile_rows > weights ? params->tile_rows : weights;
-
-	return lines * ((1u << params->cell_bits) - 1);
-}
-
-int32_t xbar_params_offset(const struct xbar_params *params, uint32_t step)
-{
-	if (params->adc_offset != XBAR_OFFSET_AUTO)
-		return params->adc_offset;
-	if (params->adc_subtract == XBAR_SUBTRACT_AFTER)
-		return 0;
-	return -(int32_t)(step << (params->adc_bits - 1));
-}
-
-bool xbar_params_step_fits(const struct xbar_params *params, uint32_t step)
-{
-	int64_t offset = xbar_params_offset(params, step);
-	int64_t top = offset + (int64_t)step * ((1 << params->adc_bits) - 1);
-
-	/* Covering zero bounds every converted value by the true sum and half a step. */
-	return top >= 0 && step <= 2 * xbar_params_full_scale(params) &&
-	       xbar_params_full_scale(params) - offset + step <= INT16_MAX;
-}
-
-int xbar_params_check(const struct xbar_params *params, char message[XBAR_MESSAGE_BYTES])
-{
-	if (params->tile_rows % 4)
-		return refuse(message, -EINVAL, "tile_rows: %u is not a multiple of 4",
-			      params->tile_rows);
-	if (params->format != LF_FORMAT_FP32 && params->adc_bits == XBAR_ADC_IDEAL &&
-	    params->cell_bits > 7)
-		return refuse(message, -EINVAL, "cell_bits: %u is more than 7", params->cell_bits);
-	if (xbar_params_weights(params) == 0)
-		return refuse(message, -EINVAL,
-			      "tile_cols: %u columns do not hold 4 weights of %u cells",
-			      params->tile_cols, xbar_params_cells(params));
-	if (params->format == LF_FORMAT_FP32) {
-		if (params->adc_bits != XBAR_ADC_IDEAL)
-			return refuse(message, -EINVAL,
-				      "adc_bits: the float device has no converters");
-		return 0;
+		for (; number; number--)
+			word += strcspn(word, " ") + 1;
+		snprintf(value, XBAR_MESSAGE_BYTES, "%.*s", (int)strcspn(word, " "), word);
+	} else if (key->word && number == key->word_value) {
+		snprintf(value, XBAR_MESSAGE_BYTES, "%s", key->word);
+	} else if (key->kind == PARTS || key->kind == SIGNED_PARTS || key->kind == BIG_PARTS) {
+		print_parts((long long)number, value);
+	} else if (key->kind == I32) {
+		snprintf(value, XBAR_MESSAGE_BYTES, "%lld", (long long)number);
+	} else {
+		snprintf(value, XBAR_MESSAGE_BYTES, "%llu", (unsigned long long)number);
 	}
-	if (params->adc_step & (params->adc_step - 1))
-		return refuse(message, -EINVAL, "adc_step: %u is not a power of two",
-			      params->adc_step);
-	if (params->adc_bits == XBAR_ADC_IDEAL)
-		return 0;
-	if (params->cell_bits > 5)
-		return refuse(
-			message, -EINVAL,
-			"cell_bits: %u with a converter of %u bits; 5 at most unless adc_bits is "
-			"ideal",
-			params->cell_bits, params->adc_bits);
-	if (!xbar_params_step_fits(params, params->adc_step))
-		return refuse(message, -EINVAL,
-			      "adc_step: %u with adc_bits %u and adc_offset %d leaves out zero or "
-			      "exceeds 16-bit sums",
-			      params->adc_step, params->adc_bits,
-			      xbar_params_offset(params, params->adc_step));
 	return 0;
 }

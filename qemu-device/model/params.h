@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parameters of a device: geometry, converters, latency, energy, limits. The presets with the sources of
- * their numbers are in presets.c, names, units and bounds in params.c.
+ * their numbers are in presets.c, names, units and bounds in params.c, what excludes what in params_check.c.
  */
 #ifndef XBAR_PARAMS_H
 #define XBAR_PARAMS_H
@@ -170,6 +170,9 @@ uint32_t xbar_params_slices(const struct xbar_params *params);
 /* Logical columns of a tile, a multiple of four; spare ones are not among them. */
 uint32_t xbar_params_weights(const struct xbar_params *params);
 
+/* Cells of a tile, spare columns and both rows of pairs in rows among them. */
+uint32_t xbar_params_tile_cells(const struct xbar_params *params);
+
 /* Bytes that one weight takes in the non-volatile memory. */
 uint32_t xbar_params_weight_bytes(const struct xbar_params *params);
 
@@ -181,5 +184,11 @@ int32_t xbar_params_offset(const struct xbar_params *params, uint32_t step);
 
 /* Whether a converter of @step covers zero and stays within the model's 16-bit sums. */
 bool xbar_params_step_fits(const struct xbar_params *params, uint32_t step);
+
+/* The smallest step with which no sum of a tile clips, whatever levels its cells hold; 0 when there is none. */
+uint32_t xbar_params_maximum_step(const struct xbar_params *params);
+
+/* Step of the converters of a matrix that is not calibrated. */
+uint32_t xbar_params_step(const struct xbar_params *params);
 
 #endif

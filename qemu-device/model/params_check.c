@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What follows from the parameters, and which of them cannot be together. The bounds of each alone are in params.c.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "params.h"
+#include "physics.h"
+
+/* Bits of a weight's magnitude. */
+#define MAGNITUDE_BITS 7
+
+uint32_t xbar_params_slices(const struct xbar_params *params)
+{
+	return (MAGNITUDE_BITS + params->cell_bits - 1) / params->cell_bits;
+}
+
+uint32_t xbar_params_cells(const struct xbar_params *params)
+{
+	return params->format == LF_FORMAT_FP32 ? 1 : 2 * xbar_params_slices(params);
+}
+
+/* Cells of a weight that lie side by side: those of a pair in rows share a column. */
+static uint32_t columns_of_a_weight(const struct xbar_params *params)
+{
+	uint32_t cells = xbar_params_cells(params);
+
+	return params->pair == XBAR_PAIR_ROWS ? cells / 2 : cells;
+}
+
+uint32_t xbar_params_weights(const struct xbar_params *params)
+{
+	return params->tile_cols / columns_of_a_weight(params) / 4 * 4;
+}
+
+uint32_t xbar_params_weight_bytes(const struct xbar_params *params)
+{
+	return params->format == LF_FORMAT_FP32 ? sizeof(float) : sizeof(int8_t);
+}
+
+uint32_t xbar_params_tile_cells(const struct xbar_params *params)
+{
+	uint32_t rows = params->tile_rows;
+
+	if (params->format != LF_FORMAT_FP32 && params->pair == XBAR_PAIR_ROWS)
+		rows *= 2;
+	return rows * (params->tile_cols + params->spare_weights * columns_of_a_weight(params));
+}
+
+uint32_t xbar_params_full_scale(const struct xbar_params *params)
+{
+	uint32_t weights = xbar_params_weights(params);
+	uint32_t lines = params->tile_rows > weights ? params->tile_rows : weights;
+
+	return lines * ((1u << params->cell_bits) - 1);
+}
+
+int32_t xbar_params_offset(const struct xbar_params *params, uint32_t step)
+{
+	if (params->adc_offset != XBAR_OFFSET_AUTO)
+		return params->adc_offset;
+	if (params->adc_subtract == XBAR_SUBTRACT_AFTER)
+		return 0;
+	return -(int32_t)(step << (params->adc_bits - 1));
+}
+
+static int64_t top_of(const struct xbar_params *params, uint32_t step)
+{
+	return xbar_params_offset(params, step) + (int64_t)step * ((1 << params->adc_bits) - 1);
+}
+
+bool xbar_params_step_fits(const struct xbar_params *params, uint32_t step)
+{
+	int64_t offset = xbar_params_offset(params, step);
+
+	/* Covering zero bounds every converted value by the true sum and half a step. */
+	return top_of(params, step) >= 0 && step <= 2 * xbar_params_full_scale(params) &&
+	       xbar_params_full_scale(params) - offset + step <= INT16_MAX;
+}
+
+uint32_t xbar_params_maximum_step(const struct xbar_params *params)
+{
+	int64_t high = xbar_params_full_scale(params);
+	int64_t low = params->adc_subtract == XBAR_SUBTRACT_AFTER ? 0 : -high;
+
+	for (uint32_t step = 1; step <= XBAR_STEP_MAX; step *= 2)
+		if (xbar_params_offset(params, step) <= low && top_of(params, step) >= high &&
+		    xbar_params_step_fits(params, step))
+			return step;
+	return 0;
+}
+
+uint32_t xbar_params_step(const struct xbar_params *params)
+{
+	return params->adc_range == XBAR_ADC_MAXIMUM ? xbar_params_maximum_step(params)
+						     : params->adc_step;
+}
+
+__attribute__((format(printf, 2, 3))) static int refuse(char *message, const char *format, ...)
+{
+	if (message) {
+		va_list arguments;
+
+		va_start(arguments, format);
+		vsnprintf(message, XBAR_MESSAGE_BYTES, format, arguments);
+		va_end(arguments);
+	}
+	return -EINVAL;
+}
+
+/* The oracle has neither levels nor converters nor cells that err: what would silently do nothing is refused. */
+static int check_float(const struct xbar_params *params, char *message)
+{
+	const struct {
+		const char *name;
+		bool set;
+	} without_effect[] = {
+		{ "adc_bits", params->adc_bits != XBAR_ADC_IDEAL },
+		{ "pair", params->pair != XBAR_PAIR_COLUMNS },
+		{ "spare_weights", params->spare_weights },
+		{ "on_off_ratio", params->on_off_ratio != XBAR_INFINITE },
+		{ "program_sigma", params->program_sigma },
+		{ "program_sigma_slope", params->program_sigma_slope },
+		{ "verify_tolerance", params->verify_tolerance },
+		{ "read_noise", params->read_noise },
+		{ "relax_mean", params->relax_mean },
+		{ "relax_sigma", params->relax_sigma },
+		{ "relax_sigma_slope", params->relax_sigma_slope },
+		{ "retention_s", params->retention_s != XBAR_INFINITE },
+		{ "stuck_on", params->stuck_on },
+		{ "stuck_off", params->stuck_off },
+		{ "endurance", params->endurance != XBAR_INFINITE },
+		{ "temperature_coefficient", params->temperature_coefficient },
+		{ "ir_drop", params->ir_drop },
+	};
+
+	for (size_t i = 0; i < sizeof(without_effect) / sizeof(without_effect[0]); i++)
+		if (without_effect[i].set)
+			return refuse(message, "%s: the float device has no such thing",
+				      without_effect[i].name);
+	return 0;
+}
+
+static int check_geometry(const struct xbar_params *params, char *message)
+{
+	if (params->tile_rows % 4)
+		return refuse(message, "tile_rows: %u is not a multiple of 4", params->tile_rows);
+	if (xbar_params_weights(params) == 0)
+		return refuse(message, "tile_cols: %u columns do not hold 4 weights of %u cells",
+			      params->tile_cols, columns_of_a_weight(params));
+	if (params->spare_weights > xbar_params_weights(params))
+		return refuse(message, "spare_weights: %u is more than the %u that a tile has",
+			      params->spare_weights, xbar_params_weights(params));
+	return 0;
+}
+
+static int check_converters(const struct xbar_params *params, char *message)
+{
+	uint32_t most = xbar_params_full_scale(params);
+
+	if (params->pair == XBAR_PAIR_ROWS && params->adc_subtract == XBAR_SUBTRACT_AFTER)
+		return refuse(message,
+			      "adc_subtract: the cells of a pair in rows share a column, which "
+			      "subtracts before conversion");
+	if (params->adc_step & (params->adc_step - 1))
+		return refuse(message, "adc_step: %u is not a power of two", params->adc_step);
+	if (most > INT16_MAX || !xbar_physics_fits(params))
+		return refuse(
+			message,
+			"cell_bits: %u with %u rows and %u weights a tile: sums exceed 16 bits",
+			params->cell_bits, params->tile_rows, xbar_params_weights(params));
+	if (params->adc_bits == XBAR_ADC_IDEAL) {
+		if (params->adc_range != XBAR_ADC_FIXED)
+			return refuse(message, "adc_range: ideal converters have none");
+		return 0;
+	}
+	if (params->adc_range == XBAR_ADC_MAXIMUM) {
+		if (!xbar_params_maximum_step(params))
+			return refuse(
+				message,
+				"adc_range: no step of %u bits covers sums up to %u and stays "
+				"within 16 bits",
+				params->adc_bits, most);
+	} else if (!xbar_params_step_fits(params, params->adc_step)) {
+		return refuse(message,
+			      "adc_step: %u with adc_bits %u and adc_offset %d leaves out zero or "
+			      "exceeds 16-bit sums",
+			      params->adc_step, params->adc_bits,
+			      xbar_params_offset(params, params->adc_step));
+	}
+	return 0;
+}
+
+static int check_cells(const struct xbar_params *params, char *message)
+{
+	if ((int64_t)params->program_sigma + params->program_sigma_slope < 0)
+		return refuse(
+			message,
+			"program_sigma_slope: the spread is below 0 at the largest conductance");
+	if (params->verify_pulses > 1 && !params->verify_tolerance)
+		return refuse(message, "verify_pulses: %u without a verify_tolerance",
+			      params->verify_pulses);
+	if ((uint64_t)params->stuck_on + params->stuck_off > XBAR_ONE)
+		return refuse(message, "stuck_off: with stuck_on more than all cells");
+	if (params->endurance == XBAR_INFINITE && params->endurance_spread)
+		return refuse(message, "endurance_spread: endurance is infinite");
+	if (params->endurance == XBAR_INFINITE && params->worn_on)
+		return refuse(message, "worn_on: endurance is infinite");
+	if (params->retention_s == XBAR_INFINITE && params->retention_activation_mev)
+		return refuse(message, "retention_activation_mev: retention_s is infinite");
+	return 0;
+}
+
+static int check_temperature(const struct xbar_params *params, char *message)
+{
+	if (params->temperature_max_mc > params->temperature_critical_mc)
+		return refuse(message, "temperature_max_mc: %d is above temperature_critical_mc %d",
+			      params->temperature_max_mc, params->temperature_critical_mc);
+	if (params->temperature_mc >= params->temperature_critical_mc)
+		return refuse(
+			message,
+			"temperature_mc: at %d, not below temperature_critical_mc %d, all work is "
+			"refused",
+			params->temperature_mc, params->temperature_critical_mc);
+	return 0;
+}
+
+int xbar_params_check(const struct xbar_params *params, char message[XBAR_MESSAGE_BYTES])
+{
+	int error = check_geometry(params, message);
+
+	if (!error && params->format == LF_FORMAT_FP32)
+		error = check_float(params, message);
+	else if (!error)
+		error = check_converters(params, message);
+	if (!error)
+		error = check_cells(params, message);
+	if (!error)
+		error = check_temperature(params, message);
+	return error;
+}

@@ -183,6 +183,7 @@ int xbar_create(const struct xbar_params *params, void *memory, uint64_t bytes,
 	xbar->nv = (struct xbar_nv){
 		.memory = memory,
 		.persist = xbar->ops.persist,
+		.wrote = xbar->ops.wrote,
 		.opaque = opaque,
 	};
 	xbar->slices = xbar_params_slices(params);

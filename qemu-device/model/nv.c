@@ -11,6 +11,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the image is little-e
 
 static void touched(struct xbar_nv *nv, uint64_t offset, uint64_t bytes)
 {
+	if (nv->wrote)
+		nv->wrote(nv->opaque, offset, bytes);
 	if (nv->low == nv->high) {
 		nv->low = offset;
 		nv->high = offset + bytes;

@@ -12,12 +12,14 @@
 
 /**
  * struct xbar_nv - the memory and its barrier
+ * @wrote: told of each write, after it; NULL for nobody
  * @low: first byte written since the last barrier
  * @high: end of what was written since
  */
 struct xbar_nv {
 	uint8_t *memory;
 	void (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
+	void (*wrote)(void *opaque, uint64_t offset, uint64_t bytes);
 	void *opaque;
 	uint64_t low;
 	uint64_t high;

@@ -30,6 +30,8 @@ struct xbar_params;
  *	stays true until xbar_job_run() returns. NULL when no job ever is
  * @persist: bytes [offset, offset + bytes) of the non-volatile memory must reach the medium before
  *	anything written later does; NULL when the embedder's memory needs no barrier
+ * @wrote: bytes [offset, offset + bytes) of the non-volatile memory have just been written, for who tries power cuts; may
+ *	be NULL
  *
  * All receive the opaque pointer given to xbar_create().
  */
@@ -38,6 +40,7 @@ struct xbar_ops {
 			 void *argument);
 	bool (*cancelled)(void *opaque);
 	void (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
+	void (*wrote)(void *opaque, uint64_t offset, uint64_t bytes);
 };
 
 #define XBAR_MESSAGE_BYTES 256

@@ -5,6 +5,7 @@
  * it is meant to, once, and that the device works afterwards.
  */
 #include "qemu/osdep.h"
+#include <math.h>
 #include "libqos/pci.h"
 #include "hw/pci/pci_regs.h"
 #include "qapi/qmp/qdict.h"
@@ -495,6 +496,67 @@ static void test_over_temperature(const void *data)
     device_stop(device);
 }
 
+/* The stuck cells among those of @matrix, which the guest may look at. */
+static uint32_t count_stuck(Device *device, uint32_t matrix)
+{
+    const uint32_t cells = ROWS * COLS * 8;
+    Buffer *out = buffer_new(device, cells * sizeof(struct lf_cell));
+    g_autofree struct lf_cell *found = g_new(struct lf_cell, cells);
+    Job job = { .submission.flags = LF_JOB_PRIVILEGED };
+    struct lf_command *command = job_add(&job, LF_OP_READ);
+    uint32_t count = 0;
+
+    command->flags = LF_READ_CELLS;
+    command->matrix = matrix;
+    command->count = ROWS;
+    command->output = job_buffer(&job, out, 0, COLS * 8 * sizeof(*found));
+    g_assert_cmpuint(job_run(device, 1, &job).status, ==, LF_STATUS_OK);
+    buffer_read(device, out, 0, found, out->bytes);
+    buffer_free(out);
+    for (uint32_t i = 0; i < cells; i++) {
+        count += (found[i].flags & (LF_CELL_STUCK_ON | LF_CELL_STUCK_OFF)) != 0;
+    }
+    return count;
+}
+
+/* 2 % of 8,192 cells, give or take; for ever, also in a machine that is moved. */
+static void test_stuck_cells(const void *data)
+{
+    const uint32_t parts = 20000;
+    const double expected = ROWS * COLS * 8 * 0.02;
+    const char *options = ",tiles=64,debug=on";
+    Way way = GPOINTER_TO_UINT(data);
+    Device *device = device_start("memory-backend-ram,size=64M", options);
+    uint32_t matrix = some_matrix(device);
+    float before[COLS];
+    float after[COLS];
+    float later[COLS];
+    uint32_t stuck;
+
+    g_assert_cmpuint(multiply(device, matrix, before), ==, LF_STATUS_OK);
+    g_assert_cmpuint(count_stuck(device, matrix), ==, 0);
+    raise_fault(device, way, LF_INJECT_STUCK_CELLS, "fault-stuck-cells", -1,
+                parts);
+    g_assert_cmphex(device_read(device, LF_REG_INJECT), ==, 0);
+    stuck = count_stuck(device, matrix);
+    g_assert_cmpfloat(fabs(stuck - expected), <, 5 * sqrt(expected));
+    g_assert_cmpuint(multiply(device, matrix, after), ==, LF_STATUS_OK);
+    g_assert_true(memcmp(before, after, sizeof(before)) != 0);
+
+    device_write(device, LF_REG_CONTROL, LF_CONTROL_RESET);
+    reopen(device);
+    device = device_move(device, "memory-backend-ram,size=64M", options);
+    g_assert_cmpuint(count_stuck(device, matrix), ==, stuck);
+    g_assert_cmpuint(multiply(device, matrix, later), ==, LF_STATUS_OK);
+    g_assert_cmpmem(after, sizeof(after), later, sizeof(later));
+
+    /* More of them, the old ones among them. */
+    raise_fault(device, way, LF_INJECT_STUCK_CELLS, "fault-stuck-cells", -1,
+                parts);
+    g_assert_cmpuint(count_stuck(device, matrix), >, stuck);
+    device_stop(device);
+}
+
 static void expect_gone(Way way, bool native)
 {
     Device *device = device_start_behind_port(way == BY_REGISTER ? ",debug=on"
@@ -655,6 +717,7 @@ int main(int argc, char **argv)
     add_both("all-ones", test_all_ones);
     add_both("reset-fails", test_reset_fails);
     add_both("over-temperature", test_over_temperature);
+    add_both("stuck-cells", test_stuck_cells);
     add_both("removal", test_removal);
     qtest_add_func("/lf-accel/faults/refusals", test_refusals);
     qtest_add_func("/lf-accel/faults/several", test_several);

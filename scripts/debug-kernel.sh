@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Build a kernel that checks more than the distribution's does, from the distribution's source, with
-# the driver's Kconfig entry in its place. Kernels stay in the cache folder, one for each content of
-# source and configuration.
+# the driver's Kconfig entry in its place. Kernels stay in the cache folder; one whose source, configuration
+# or builder has changed is brought up to date.
 #
 #   scripts/debug-kernel.sh KIND OUTPUT-FOLDER     KIND: a file of tools/vm/kernel/ but base
 #
@@ -23,7 +23,7 @@ version=$(dpkg-query -W -f '${Version}' linux-source-6.12)
 # shellcheck disable=SC2086 # a list of files
 content=$(cat $fragments "$repository/kernel/Kconfig" "$0" | sha256sum | cut -c 1-16)
 source=$cache/linux-$version/source
-build=$cache/linux-$version/$kind-$content
+build=$cache/linux-$version/$kind
 mkdir -p "$cache/linux-$version" "$output"
 exec 9>"$cache/linux-$version/lock"
 flock 9
@@ -41,9 +41,8 @@ cmp -s "$repository/kernel/Kconfig" "$source/drivers/accel/lorafusion/Kconfig" |
 grep -q lorafusion "$source/drivers/accel/Kconfig" ||
 	echo 'source "drivers/accel/lorafusion/Kconfig"' >>"$source/drivers/accel/Kconfig"
 
-if [ ! -e "$build/.built" ]; then
+if [ "$(cat "$build/.built" 2>/dev/null)" != "$content" ]; then
 	echo "debug-kernel: building $kind, which takes some minutes"
-	rm -rf "$cache/linux-$version/$kind"-*
 	mkdir -p "$build"
 	log=$build/build.log
 	{
@@ -65,9 +64,10 @@ if [ ! -e "$build/.built" ]; then
 	fi
 	{
 		make -C "$source" O="$build" -j"$(nproc)" bzImage modules
+		rm -rf "$build/root"
 		make -C "$source" O="$build" INSTALL_MOD_PATH="$build/root" modules_install
 	} >>"$log" 2>&1 || { tail -n 30 "$log" >&2; exit 1; }
-	touch "$build/.built"
+	echo "$content" >"$build/.built"
 fi
 
 ln -sfn "$build/arch/x86/boot/bzImage" "$output/bzImage"

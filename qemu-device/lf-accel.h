@@ -200,6 +200,7 @@ struct LFAccel {
     DEFINE_PROP_LINK("memdev", _state, _field.memory, TYPE_MEMORY_BACKEND, \
                      HostMemoryBackend *),                                 \
         DEFINE_PROP_STRING("preset", _state, _field.preset),               \
+        DEFINE_PROP_STRING("preset-file", _state, _field.preset_file),     \
         DEFINE_PROP_STRING("pacing", _state, _field.pacing),               \
         DEFINE_PROP_UINT32("workers", _state, _field.workers, 2),          \
         DEFINE_PROP_UINT32("queues", _state, _field.queue_count, 4),       \

@@ -5,6 +5,7 @@
  * is realized, after the preset it changes.
  */
 #include "qemu/osdep.h"
+#include <glib/gstdio.h>
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "lf-accel.h"
@@ -88,8 +89,63 @@ void lf_params_add_properties(LFAccel *s, Object *owner)
     }
 }
 
+/* A preset file is read whole; one that is as long is something else. */
+#define LF_PRESET_FILE_BYTES_MAX (1 << 20)
+
+static struct xbar_params *lf_params_read(const char *path, Error **errp)
+{
+    char message[XBAR_MESSAGE_BYTES] = "";
+    struct xbar_params *params = NULL;
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    GStatBuf info;
+    gsize bytes;
+    int ret;
+
+    if (g_stat(path, &info) == 0 &&
+        (!S_ISREG(info.st_mode) || info.st_size > LF_PRESET_FILE_BYTES_MAX)) {
+        error_setg(errp, "preset-file %s: not a file of at most %d bytes", path,
+                   LF_PRESET_FILE_BYTES_MAX);
+        return NULL;
+    }
+    if (!g_file_get_contents(path, &text, &bytes, &error)) {
+        error_setg(errp, "preset-file: %s", error->message);
+        return NULL;
+    }
+    ret = xbar_params_parse(text, bytes, message, &params);
+    if (ret < 0) {
+        error_setg(errp, "preset-file %s: %s", path,
+                   message[0] ? message : strerror(-ret));
+        return NULL;
+    }
+    return params;
+}
+
+/* What the parameters that were given change. */
+static struct xbar_params *lf_params_base(LFAccel *s, Error **errp)
+{
+    const char *preset = s->preset ? s->preset : LF_PRESET_DEFAULT;
+    struct xbar_params *params = NULL;
+    int ret;
+
+    if (s->preset_file) {
+        if (s->preset) {
+            error_setg(errp, "preset and preset-file exclude each other: the "
+                             "file names the preset that it changes");
+            return NULL;
+        }
+        return lf_params_read(s->preset_file, errp);
+    }
+    ret = xbar_params_create(preset, &params);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "preset '%s'", preset);
+        return NULL;
+    }
+    return params;
+}
+
 /**
- * lf_params_build() - the preset with what was given changed
+ * lf_params_build() - the preset or the preset file with what was given changed
  * @s: the device
  * @errp: names the property that is wrong
  *
@@ -97,14 +153,11 @@ void lf_params_add_properties(LFAccel *s, Object *owner)
  */
 struct xbar_params *lf_params_build(LFAccel *s, Error **errp)
 {
-    const char *preset = s->preset ? s->preset : LF_PRESET_DEFAULT;
     char message[XBAR_MESSAGE_BYTES] = "";
-    struct xbar_params *params = NULL;
+    struct xbar_params *params = lf_params_base(s, errp);
     int ret;
 
-    ret = xbar_params_create(preset, &params);
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "preset '%s'", preset);
+    if (!params) {
         return NULL;
     }
     for (guint i = 0; i < s->parameters->len; i++) {

@@ -329,6 +329,60 @@ static void test_properties(void)
     }
 }
 
+/* @text in a file, or one that is not there, and what is said of it. */
+static void expect_preset(const char *text, const char *more, const char *part)
+{
+    g_autofree char *folder = test_folder();
+    g_autofree char *file = g_build_filename(folder, "preset", NULL);
+    g_autofree char *options = g_strdup_printf(",preset-file=%s,tiles=64%s",
+                                               file, more);
+
+    if (text) {
+        write_contents(file, text, strlen(text));
+    }
+    expect_words("memory-backend-ram,size=64M", options, "preset-file", part);
+    g_unlink(file);
+    g_rmdir(folder);
+}
+
+static void test_preset_file(void)
+{
+    g_autofree char *folder = test_folder();
+    g_autofree char *file = g_build_filename(folder, "preset", NULL);
+    g_autofree char *options = g_strdup_printf(",preset-file=%s,tiles=64,"
+                                               "tile_rows=64",
+                                               file);
+    static const char text[] = "preset = isaac\n# a smaller converter\n"
+                               "adc_bits = 5\ntile_rows = 32\nname = mine\n";
+    Device *device;
+
+    /* What is given beside the file changes what the file says. */
+    write_contents(file, text, strlen(text));
+    device = device_start("memory-backend-ram,size=64M", options);
+    g_assert_cmpuint(device_read(device, LF_REG_ADC_BITS), ==, 5);
+    g_assert_cmpuint(device_read(device, LF_REG_TILE_ROWS), ==, 64);
+    g_assert_cmpuint(device_read(device, LF_REG_CELL_BITS), ==, 2);
+    g_assert_cmphex(device_read(device, LF_REG_PRESET), ==,
+                    'm' | 'i' << 8 | 'n' << 16 | 'e' << 24);
+    queue_expect_works(device, 1);
+    device_stop(device);
+    g_unlink(file);
+
+    expect_words("memory-backend-ram,size=64M", options, "preset-file", file);
+    g_mkdir(file, 0700);
+    expect_words("memory-backend-ram,size=64M", options, "not a file", file);
+    g_rmdir(file);
+    g_rmdir(folder);
+    expect_preset(text, ",preset=isaac", "exclude each other");
+    expect_preset("", "", "preset");
+    expect_preset("preset = nothing\n", "", "nothing");
+    expect_preset("adc_bits = 5\n", "", "line 1");
+    expect_preset("preset = isaac\nadc_bits = 5\nno_such = 1\n", "", "line 3");
+    expect_preset("preset = isaac\nadc_bits = 99\n", "", "line 2");
+    expect_preset("preset = isaac\nadc_bits = 5\nadc_bits = 5\n", "", "line 3");
+    expect_preset("preset = isaac\nadc_bits\n", "", "line 2");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -340,5 +394,6 @@ int main(int argc, char **argv)
     qtest_add_func("/lf-accel/refused/size", test_size);
     qtest_add_func("/lf-accel/refused/read-only", test_read_only);
     qtest_add_func("/lf-accel/refused/properties", test_properties);
+    qtest_add_func("/lf-accel/refused/preset-file", test_preset_file);
     return g_test_run();
 }

@@ -70,7 +70,8 @@ fi | replace meson.build
 
 echo "$repository" >"$folder/repository"
 
-# Files in tests/qtest with a main are tests, the others are linked into each of them.
+# Files in tests/qtest with a main are tests, the others are linked into each of them; so is what
+# they use of the model.
 tests=
 helpers=
 for file in "$repository"/tests/qtest/*.c; do
@@ -81,7 +82,8 @@ done
 {
 	pristine tests/qtest/meson.build
 	for name in $tests; do
-		echo "executable('lf-$name', ['lf/$name.c', $helpers], dependencies: [qemuutil, qos])"
+		echo "executable('lf-$name', ['lf/$name.c', $helpers], dependencies: [qemuutil, qos],"
+		echo "  c_args: lf_cflags, link_with: lf_libraries)"
 	done
 } | replace tests/qtest/meson.build
 

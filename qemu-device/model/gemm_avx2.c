@@ -16,17 +16,6 @@ static __m256i four_inputs(const int8_t *q)
 	return _mm256_set1_epi32(four);
 }
 
-/* Four inputs in each dword of the low lane, the next four in those of the high lane. */
-static __m256i eight_inputs(const int8_t *q)
-{
-	const __m256i spread = _mm256_set_epi32(0x07060504, 0x07060504, 0x07060504, 0x07060504,
-						0x03020100, 0x03020100, 0x03020100, 0x03020100);
-	int64_t eight;
-
-	memcpy(&eight, q, sizeof(eight));
-	return _mm256_shuffle_epi8(_mm256_set1_epi64x(eight), spread);
-}
-
 static __m256i accumulate(__m256i sum, __m256i magnitude, __m256i weights, __m256i inputs)
 {
 	__m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(inputs, weights));
@@ -157,22 +146,22 @@ static void four_vectors_transpose(const int8_t *q, size_t q_stride, const struc
 
 	for (uint32_t run = 0; run < strip->count; run++) {
 		const uint8_t *weights = strip->runs[run][pointer] + offset;
-		const int8_t *end = q + inputs_of(strip, run);
+		const int8_t *end = q + 4 * (size_t)inputs_of(strip, run);
 
-		for (; q < end; q += 8, weights += 32) {
+		for (; q < end; q += 32, weights += 32) {
 			__m256i w0 = load_rows(weights), w1 = load_rows(weights + strip->stride);
 			__m256i magnitude0 = _mm256_abs_epi8(w0), magnitude1 = _mm256_abs_epi8(w1);
-			__m256i inputs = eight_inputs(q);
+			__m256i inputs = load(q);
 
 			sum00 = accumulate(sum00, magnitude0, w0, inputs);
 			sum01 = accumulate(sum01, magnitude1, w1, inputs);
-			inputs = eight_inputs(q + q_stride);
+			inputs = load(q + q_stride);
 			sum10 = accumulate(sum10, magnitude0, w0, inputs);
 			sum11 = accumulate(sum11, magnitude1, w1, inputs);
-			inputs = eight_inputs(q + 2 * q_stride);
+			inputs = load(q + 2 * q_stride);
 			sum20 = accumulate(sum20, magnitude0, w0, inputs);
 			sum21 = accumulate(sum21, magnitude1, w1, inputs);
-			inputs = eight_inputs(q + 3 * q_stride);
+			inputs = load(q + 3 * q_stride);
 			sum30 = accumulate(sum30, magnitude0, w0, inputs);
 			sum31 = accumulate(sum31, magnitude1, w1, inputs);
 		}
@@ -194,11 +183,11 @@ static void one_vector_transpose(const int8_t *q, const struct strip *strip, uin
 
 	for (uint32_t run = 0; run < strip->count; run++) {
 		const uint8_t *weights = strip->runs[run][pointer] + offset;
-		const int8_t *end = q + inputs_of(strip, run);
+		const int8_t *end = q + 4 * (size_t)inputs_of(strip, run);
 
-		for (; q < end; q += 8, weights += 32) {
+		for (; q < end; q += 32, weights += 32) {
 			__m256i w0 = load_rows(weights), w1 = load_rows(weights + strip->stride);
-			__m256i inputs = eight_inputs(q);
+			__m256i inputs = load(q);
 
 			sum0 = accumulate(sum0, _mm256_abs_epi8(w0), w0, inputs);
 			sum1 = accumulate(sum1, _mm256_abs_epi8(w1), w1, inputs);

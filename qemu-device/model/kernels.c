@@ -10,6 +10,7 @@
 #define KERNELS(variant)                                                                     \
 	{                                                                                    \
 #variant, xbar_magnitude_##variant, xbar_quantise_##variant,                 \
+			xbar_spread_##variant,                                               \
 			{ xbar_gemm_##variant, xbar_gemm_transpose_##variant },              \
 			  xbar_finish_##variant, xbar_convert_##variant, xbar_read_##variant \
 	}

@@ -103,8 +103,9 @@ struct finish {
  * @magnitude: largest |x * f * g| over @count elements, as the bits of an fp32 number; @f and @g may be NULL. A
  *	NaN or Inf among the products gives KERNEL_NONFINITE or more
  * @quantise: q = clamp(round_half_even(x * f * g * inverse)); returns the sum of q
+ * @spread: each four of @count elements, a multiple of 16, four times
  * @gemm: forward and in transpose: d[v][c] = sum over the inputs k of the strip of q[v][k] * w[k][c], added to what @d holds
- *	when @more. @q has zeros up to the next multiple of 64. @sums is the sum of q of each vector over this strip and those that
+ *	when @more. @q has zeros up to the next multiple of 64, and is spread in transpose. @sums is the sum of q of each vector over this strip and those that
  *	follow with @more, @sum_stride apart
  * @finish: see struct finish; @columns of each of @vectors, @d is [vectors][KERNEL_COLUMNS]. Returns the largest |y| as bits
  * @convert: sums[v] += the value that @converter gives for one column of a tile: @weights are its @quads x 4
@@ -117,6 +118,7 @@ struct kernels {
 	uint32_t (*magnitude)(const float *x, const float *f, const float *g, uint32_t count);
 	int32_t (*quantise)(const float *x, const float *f, const float *g, float inverse,
 			    uint32_t count, int8_t *q);
+	void (*spread)(const int8_t *q, uint32_t count, int8_t *spread);
 	void (*gemm[2])(const int8_t *q, size_t q_stride, const struct strip *strip,
 			const int32_t *sums, size_t sum_stride, uint32_t vectors, bool more,
 			int32_t *d);
@@ -138,6 +140,7 @@ int xbar_kernels_choose(uint32_t simd, const struct kernels **kernels);
 					  uint32_t count);                                        \
 	int32_t xbar_quantise_##variant(const float *x, const float *f, const float *g,           \
 					float inverse, uint32_t count, int8_t *q);                \
+	void xbar_spread_##variant(const int8_t *q, uint32_t count, int8_t *spread);              \
 	void xbar_gemm_##variant(const int8_t *q, size_t q_stride, const struct strip *strip,     \
 				 const int32_t *sums, size_t sum_stride, uint32_t vectors,        \
 				 bool more, int32_t *d);                                          \

@@ -55,6 +55,13 @@ int32_t xbar_quantise_scalar(const float *x, const float *f, const float *g, flo
 	return sum;
 }
 
+void xbar_spread_scalar(const int8_t *q, uint32_t count, int8_t *spread)
+{
+	for (uint32_t k = 0; k < count; k += 4)
+		for (int i = 0; i < 4; i++, spread += 4)
+			memcpy(spread, q + k, 4);
+}
+
 static uint32_t inputs_of(const struct strip *strip, uint32_t run)
 {
 	return run + 1 < strip->count ? strip->inputs : strip->last_inputs;
@@ -110,10 +117,10 @@ void xbar_gemm_transpose_scalar(const int8_t *q, size_t q_stride, const struct s
 				int32_t sum = 0;
 
 				for (uint32_t k = 0; k < inputs; k++)
-					sum += x[k] * w[4 * (size_t)k];
+					sum += x[k / 4 * 16 + k % 4] * w[4 * (size_t)k];
 				d[v * KERNEL_COLUMNS + c] += sum;
 			}
-		q += inputs;
+		q += 4 * (size_t)inputs;
 	}
 }
 

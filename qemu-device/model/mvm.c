@@ -14,18 +14,25 @@
 /* The workspace of one run of vectors stays below this, unless 8 vectors need more. */
 #define WORKSPACE_BYTES	  (32u << 20)
 
-/* Vectors of an exact product: their sums are still in the nearest cache when they are finished. */
-#define EXACT_ROWS	  24
+/*
+ * Vectors of an exact product: their sums are still in the nearest cache when they are finished. A multiple of the six
+ * that registers hold; a batch of 512 is a little more than twelve times as many, a fair share for two and for four threads.
+ */
+#define EXACT_ROWS	  42
 
-/* Blocks of KERNEL_COLUMNS columns of a piece of work. */
+/*
+ * Blocks of KERNEL_COLUMNS columns of a piece of work: what vectors cost beside products is spread over them, but not at
+ * the price of fewer pieces than these.
+ */
 #define PIECE_BLOCKS	  4
+#define PIECES		  16
 
 /*
  * Weights that a core keeps near while vectors pass: then a piece is all columns of some vectors, which it quantises itself,
  * and threads are woken once. Fewer vectors than these would not give every thread its share.
  */
 #define NEAR_WEIGHTS	  (1u << 20)
-#define NEAR_VECTORS	  (8 * EXACT_ROWS)
+#define NEAR_VECTORS	  (6 * EXACT_ROWS)
 
 static uint32_t divide_up(uint32_t value, uint32_t by)
 {
@@ -53,9 +60,18 @@ static uint32_t row_pieces(const struct mvm *mvm)
 	return divide_up(mvm->count, is_near(mvm) ? EXACT_ROWS : MVM_ROWS);
 }
 
+static uint32_t piece_columns(const struct mvm *mvm)
+{
+	uint32_t blocks = divide_up(mvm->route->outputs, KERNEL_COLUMNS) * row_pieces(mvm) / PIECES;
+
+	if (blocks > PIECE_BLOCKS)
+		blocks = PIECE_BLOCKS;
+	return (blocks ? blocks : 1) * KERNEL_COLUMNS;
+}
+
 static uint32_t column_pieces(const struct mvm *mvm)
 {
-	return is_near(mvm) ? 1 : divide_up(mvm->route->outputs, PIECE_BLOCKS * KERNEL_COLUMNS);
+	return is_near(mvm) ? 1 : divide_up(mvm->route->outputs, piece_columns(mvm));
 }
 
 static uint32_t product_pieces(const struct mvm *mvm)
@@ -141,8 +157,8 @@ static void product_piece(void *argument, uint32_t index)
 {
 	const struct mvm *mvm = argument;
 	uint32_t row = index % row_pieces(mvm) * MVM_ROWS;
-	uint32_t first = index / row_pieces(mvm) * PIECE_BLOCKS * KERNEL_COLUMNS;
-	uint32_t end = least(first + PIECE_BLOCKS * KERNEL_COLUMNS, mvm->route->outputs);
+	uint32_t first = index / row_pieces(mvm) * piece_columns(mvm);
+	uint32_t end = least(first + piece_columns(mvm), mvm->route->outputs);
 
 	mvm->clips[index] = 0;
 	mvm->status[index] = multiply(mvm, row, least(mvm->count - row, MVM_ROWS), first, end,
@@ -258,7 +274,8 @@ static uint32_t run_length(const struct mvm *mvm, uint32_t count)
 void xbar_mvm_set_route(struct mvm *mvm, const struct route *route)
 {
 	mvm->route = route;
-	mvm->q_stride = ((size_t)route->inputs + 63) / 64 * 64;
+	mvm->spread = mvm->transpose && route->path == ROUTE_EXACT;
+	mvm->q_stride = ((size_t)route->inputs + 63) / 64 * 64 * (mvm->spread ? 4 : 1);
 	mvm->line_stride = 0;
 	if (route->path == ROUTE_LOSSY)
 		mvm->line_stride = (size_t)route->quads * 8 * KERNEL_VECTORS;

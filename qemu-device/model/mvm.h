@@ -30,6 +30,7 @@
  * @tile_scale: scales are [tile_rows][cols]
  * @variants: quantised inputs of each vector: one for each row of tiles in transpose with tile scales, else one
  * @segments: sums of q kept for each vector: one for each group when groups are finished apart, else one
+ * @spread: @q is spread, as the exact product in transpose takes it
  * @q: [variants][count][q_stride], zero padded
  * @s: [variants][count]
  * @sums: [variants][count][segments]
@@ -70,6 +71,7 @@ struct mvm {
 	const float *scale;
 	const float *bias;
 
+	bool spread;
 	size_t q_stride;
 	size_t line_stride;
 	int8_t *q;
@@ -92,7 +94,7 @@ struct mvm_part {
 /* mvm.c: the route to compute by, and what follows from it. */
 void xbar_mvm_set_route(struct mvm *mvm, const struct route *route);
 
-/* mvm_input.c: quantise vectors [first, end) of the run; LF_STATUS_*. @first is a multiple of KERNEL_VECTORS. */
+/* mvm_input.c: quantise vectors [first, end) of the run; LF_STATUS_*. */
 uint16_t xbar_mvm_input(const struct mvm *mvm, uint32_t first, uint32_t end);
 
 /*

@@ -85,12 +85,19 @@ static void drive(const struct mvm *mvm, const int8_t *q, uint8_t *lane)
 	}
 }
 
-static uint16_t input_vector(const struct mvm *mvm, uint32_t variant, uint32_t v)
+/* Room for a vector before it is spread. */
+struct plain {
+	int8_t q[XBAR_DIMENSION_MAX];
+};
+
+static uint16_t input_vector(const struct mvm *mvm, uint32_t variant, uint32_t v,
+			     struct plain *plain)
 {
 	const char *x = mvm->input.memory + (mvm->first + v) * mvm->input.stride;
 	size_t index = (size_t)variant * mvm->count + v;
 	uint32_t inputs = mvm->route->inputs;
-	int8_t *q = mvm->q + index * mvm->q_stride;
+	int8_t *place = mvm->q + index * mvm->q_stride, *q = mvm->spread ? plain->q : place;
+	uint32_t padded = (inputs + 63) / 64 * 64;
 	int32_t *sums = mvm->sums + index * mvm->segments;
 	const float *g = NULL;
 	uint16_t status;
@@ -103,7 +110,9 @@ static uint16_t input_vector(const struct mvm *mvm, uint32_t variant, uint32_t v
 	} else {
 		status = quantise(mvm, (const void *)x, g, q, &mvm->s[index], sums);
 	}
-	memset(q + inputs, 0, mvm->q_stride - inputs);
+	memset(q + inputs, 0, padded - inputs);
+	if (mvm->spread)
+		mvm->kernels->spread(q, padded, place);
 	if (!status && mvm->route->path == ROUTE_ANALOG) {
 		xbar_mvm_analog_drive(mvm, variant, v, q);
 	} else if (!status && mvm->route->path == ROUTE_LOSSY) {
@@ -133,9 +142,11 @@ static void blank_lanes(const struct mvm *mvm, uint32_t variant)
 
 uint16_t xbar_mvm_input(const struct mvm *mvm, uint32_t first, uint32_t end)
 {
+	struct plain plain;
+
 	for (uint32_t variant = 0; variant < mvm->variants; variant++) {
 		for (uint32_t v = first; v < end; v++) {
-			uint16_t status = input_vector(mvm, variant, v);
+			uint16_t status = input_vector(mvm, variant, v, &plain);
 
 			if (status)
 				return status;

@@ -6,14 +6,18 @@
 
 #include "mvm.h"
 
-/* Inputs that a strip shows: 32 KiB of weights, so that they stay near while vectors pass. */
-#define STRIP_INPUTS 512
+/*
+ * Inputs that a strip shows, so that its weights stay in the nearest cache while vectors pass: 32 KiB forward; in transpose half of
+ * it, because inputs are spread and a strip may be half of each tile, which is half of the cache's sets.
+ */
+#define STRIP_INPUTS	       512
+#define TRANSPOSE_STRIP_INPUTS 256
 
 /* A strip that had to be copied: [KERNEL_COLUMNS] outputs by so many inputs, a multiple of 16. */
-#define COPY_INPUTS  256
+#define COPY_INPUTS	       256
 
 /* Bytes of four rows by four columns, which no geometry tears apart. */
-#define UNIT_BYTES   16
+#define UNIT_BYTES	       16
 
 /**
  * struct window - what a product still needs
@@ -55,7 +59,8 @@ static uint32_t show_tiles(const struct mvm *mvm, const struct window *window,
 	uint32_t rows = xbar->params.tile_rows, weights = xbar->tile_weights;
 	uint32_t along = mvm->transpose ? weights : rows, across = mvm->transpose ? rows : weights;
 	uint32_t first = window->first / along;
-	uint32_t most = along < STRIP_INPUTS ? STRIP_INPUTS / along : 1;
+	uint32_t wanted = mvm->transpose ? TRANSPOSE_STRIP_INPUTS : STRIP_INPUTS;
+	uint32_t most = along < wanted ? wanted / along : 1;
 	uint32_t inputs = least(window->end - window->first, most * along);
 
 	strip->runs = runs;
@@ -154,9 +159,9 @@ static void product_exact(const struct mvm *mvm, uint32_t variant, uint32_t row,
 		uint32_t inputs = shows_tiles(mvm) ? show_tiles(mvm, &window, runs, &strip)
 						   : copy_tiles(mvm, &window, copy, runs, &strip);
 
-		mvm->kernels->gemm[mvm->transpose](q + window.first, mvm->q_stride, &strip,
-						   mvm->sums + index * mvm->segments + segment,
-						   mvm->segments, rows, more, d);
+		mvm->kernels->gemm[mvm->transpose](
+			q + (mvm->spread ? 4 : 1) * (size_t)window.first, mvm->q_stride, &strip,
+			mvm->sums + index * mvm->segments + segment, mvm->segments, rows, more, d);
 		window.first += inputs;
 		more = true;
 	}

@@ -74,6 +74,22 @@ int32_t xbar_quantise_avx2(const float *x, const float *f, const float *g, float
 							      inverse, count - whole, q + whole);
 }
 
+void xbar_spread_avx2(const int8_t *q, uint32_t count, int8_t *spread)
+{
+	const __m256i low = _mm256_set_epi32(1, 1, 1, 1, 0, 0, 0, 0);
+	const __m256i high = _mm256_set_epi32(3, 3, 3, 3, 2, 2, 2, 2);
+
+	for (uint32_t k = 0; k < count; k += 16, spread += 64) {
+		__m256i inputs = _mm256_castsi128_si256(
+			_mm_loadu_si128((const __m128i *)(const void *)(q + k)));
+
+		_mm256_storeu_si256((__m256i *)(void *)spread,
+				    _mm256_permutevar8x32_epi32(inputs, low));
+		_mm256_storeu_si256((__m256i *)(void *)(spread + 32),
+				    _mm256_permutevar8x32_epi32(inputs, high));
+	}
+}
+
 /* The numbers of vector @v from column @c on. */
 static const float *numbers(const struct floats *floats, uint32_t v, uint32_t c)
 {

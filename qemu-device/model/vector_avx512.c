@@ -72,6 +72,18 @@ int32_t xbar_quantise_avx512(const float *x, const float *f, const float *g, flo
 	return _mm512_reduce_add_epi32(sum);
 }
 
+void xbar_spread_avx512(const int8_t *q, uint32_t count, int8_t *spread)
+{
+	const __m512i fours = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+
+	for (uint32_t k = 0; k < count; k += 16, spread += 64) {
+		__m512i inputs = _mm512_castsi128_si512(
+			_mm_loadu_si128((const __m128i *)(const void *)(q + k)));
+
+		_mm512_storeu_si512(spread, _mm512_permutexvar_epi32(fours, inputs));
+	}
+}
+
 /* t of sixteen columns from @c on, of which those in @mask are there. */
 static inline __attribute__((always_inline)) __m512
 finish_lanes(const int32_t *d, __m512 s, const float *scale, const float *before,

@@ -145,9 +145,7 @@ void xbar_energy_charge_program(const struct xbar_params *params, const struct p
 
 void xbar_energy_charge_erase(const struct xbar_params *params, struct tally *tally)
 {
-	uint64_t lines = lines_of_row(params);
-	uint64_t spare_cols = params->spare_weights * xbar_params_cells(params) / lines;
-	uint64_t cells = params->tile_rows * lines * (params->tile_cols + spare_cols);
+	uint64_t cells = xbar_params_tile_cells(params);
 
 	tally->cells_erased += cells;
 	tally->energy_aj[LF_ENERGY_PROGRAM] += (unsigned __int128)cells * params->erase_energy_aj;

@@ -23,6 +23,8 @@
  */
 #include "physics.h"
 
+#include <string.h>
+
 #include "maths.h"
 #include "philox.h"
 
@@ -72,13 +74,17 @@ static void derive_key(const struct xbar_params *params, uint32_t stream, uint32
 	key[1] = block[1];
 }
 
-/* The block @number of draws of a cell. 10 bits of a row, 13 of a column, 3 of a slice, 1 of a side: see the bounds in params.c. */
+/* The cell in a counter. 10 bits of a row, 13 of a column, 3 of a slice, 1 of a side: see the bounds in params.c. */
+static uint32_t first_word(const struct place *place)
+{
+	return place->row | place->weight << 10 | place->slice << 23 | place->side << 26;
+}
+
+/* The block @number of draws of a cell. */
 static void draw(const uint32_t key[2], const struct place *place, uint32_t number,
 		 uint32_t block[4])
 {
-	const uint32_t counter[4] = { place->row | place->weight << 10 | place->slice << 23 |
-					      place->side << 26,
-				      place->tile, number, 0 };
+	const uint32_t counter[4] = { first_word(place), place->tile, number, 0 };
 
 	xbar_philox(counter, key, block);
 }
@@ -126,6 +132,7 @@ void xbar_physics_of(const struct xbar_params *params, const struct history *his
 	double folds = age_ns > start_ns ? xbar_log(age_ns / start_ns) : 0.0;
 
 	*physics = (struct physics){ .tolerance = -1.0, .most_pulses = 1 };
+	physics->draws = xbar_draws_choose(params->simd);
 	if (params->on_off_ratio != XBAR_INFINITE)
 		physics->g_min = (double)XBAR_ONE / (double)params->on_off_ratio;
 	physics->step = (1.0 - physics->g_min) / last;
@@ -167,13 +174,8 @@ static uint32_t endurance_of(const struct physics *physics, const uint32_t words
 }
 
 /* The words of the block: two of the endurance, whether it is stuck, how it ends when worn. */
-static uint16_t stuck_at(const struct physics *physics, const struct place *place, uint32_t wear)
+static uint16_t stuck_by(const struct physics *physics, uint32_t wear, const uint32_t block[4])
 {
-	uint32_t block[4];
-
-	if (!physics->stuck_made && wear <= physics->unworn)
-		return 0;
-	draw(physics->cell_key, place, 0, block);
 	if (block[2] < physics->stuck_on)
 		return LF_CELL_STUCK_ON;
 	if (block[2] < physics->stuck_off)
@@ -184,6 +186,21 @@ static uint16_t stuck_at(const struct physics *physics, const struct place *plac
 	if (wear <= physics->unworn || wear <= endurance_of(physics, block))
 		return 0;
 	return LF_CELL_WORN | (block[3] < physics->worn_on ? LF_CELL_STUCK_ON : LF_CELL_STUCK_OFF);
+}
+
+static uint16_t stuck_at(const struct physics *physics, const struct place *place, uint32_t wear)
+{
+	uint32_t block[4];
+
+	if (!physics->stuck_made && wear <= physics->unworn)
+		return 0;
+	draw(physics->cell_key, place, 0, block);
+	return stuck_by(physics, wear, block);
+}
+
+static bool accepts(const struct physics *physics, double g, double target)
+{
+	return physics->tolerance < 0.0 || __builtin_fabs(g - target) <= physics->tolerance;
 }
 
 /* Pulse after pulse; @block has the draws of the first. Returns the conductance after the last of them. */
@@ -205,7 +222,7 @@ static double program(const struct physics *physics, const struct place *place, 
 				words = block + pulse % 2 * 2;
 			g = limit(target + sigma * gaussian(words));
 		}
-		if (physics->tolerance < 0.0 || __builtin_fabs(g - target) <= physics->tolerance)
+		if (accepts(physics, g, target))
 			break;
 		if (pulse == physics->most_pulses) {
 			cell->flags = LF_CELL_FAILED;
@@ -221,22 +238,18 @@ static void program_stuck(const struct physics *physics, uint32_t level, uint16_
 			  struct cell *cell)
 {
 	double g = stuck & LF_CELL_STUCK_ON ? 1.0 : physics->g_min;
-	bool accepted = physics->tolerance < 0.0 ||
-			__builtin_fabs(g - physics->target[level]) <= physics->tolerance;
+	bool accepted = accepts(physics, g, physics->target[level]);
 
 	cell->flags = stuck | (accepted ? 0 : LF_CELL_FAILED);
 	cell->pulses = accepted ? 1 : (uint16_t)physics->most_pulses;
 	cell->conductance = limit(g * physics->warmth);
 }
 
-/* What time and temperature do to a conductance; @words are the draw of relaxation. */
-static double age(const struct physics *physics, double g, const uint32_t words[2])
+/* What time and temperature do to a conductance; @z is the draw of relaxation. */
+static double age(const struct physics *physics, double g, double z)
 {
-	if (physics->relaxes) {
-		g += physics->relax_shift;
-		if (physics->relax_sigma)
-			g += physics->relax_sigma * gaussian(words);
-	}
+	if (physics->relaxes)
+		g += physics->relax_shift + physics->relax_sigma * z;
 	return limit((physics->g_min + (limit(g) - physics->g_min) * physics->kept) *
 		     physics->warmth);
 }
@@ -245,8 +258,8 @@ static void at(const struct physics *physics, const struct place *place, uint32_
 	       uint32_t level, struct cell *cell)
 {
 	uint16_t stuck = stuck_at(physics, place, wear);
-	uint32_t block[4] = { 0 }, relax[2];
-	double g;
+	uint32_t block[4] = { 0 };
+	double g, z = 0.0;
 
 	if (stuck) {
 		program_stuck(physics, level, stuck, cell);
@@ -254,10 +267,10 @@ static void at(const struct physics *physics, const struct place *place, uint32_
 	}
 	if (physics->programs || physics->relaxes)
 		draw(physics->write_key, place, 0, block);
-	relax[0] = block[0];
-	relax[1] = block[1];
+	if (physics->relaxes)
+		z = gaussian(block);
 	g = program(physics, place, level, block, cell);
-	cell->conductance = age(physics, g, relax);
+	cell->conductance = age(physics, g, z);
 }
 
 void xbar_physics_at(const struct physics *physics, const struct place *place, uint32_t wear,
@@ -273,19 +286,128 @@ void xbar_physics_at(const struct physics *physics, const struct place *place, u
 	}
 }
 
+/**
+ * struct column - a column of cells
+ * @first: first words of the counters of its draws
+ * @targets: of its cells
+ * @sigmas: of their pulses
+ * @g: conductances
+ */
+struct column {
+	uint32_t first[DRAWS_MAX];
+	double targets[DRAWS_MAX];
+	double sigmas[DRAWS_MAX];
+	double g[DRAWS_MAX];
+	struct draws draws;
+};
+
+/* The pulses after the first of cells that did not verify, two a block; cells that have verified leave. */
+static void column_retries(const struct physics *physics, const struct place *place, uint32_t rows,
+			   struct column *column)
+{
+	uint32_t first[DRAWS_MAX], waiting = 0;
+	uint16_t at[DRAWS_MAX];
+	double z[2][DRAWS_MAX];
+
+	for (uint32_t row = 0; row < rows; row++)
+		if (!accepts(physics, column->g[row], column->targets[row])) {
+			first[waiting] = column->first[row];
+			at[waiting++] = (uint16_t)row;
+		}
+	for (uint32_t pulse = 2; waiting && pulse <= physics->most_pulses; pulse += 2) {
+		const uint32_t rest[3] = { place->tile, pulse / 2, 0 };
+		uint32_t still = 0;
+
+		physics->draws->blocks(first, rest, physics->write_key, waiting, &column->draws);
+		for (int i = 0; i < 2; i++)
+			physics->draws->gaussians(column->draws.words[2 * i],
+						  column->draws.words[2 * i + 1], waiting, z[i]);
+		for (uint32_t k = 0; k < waiting; k++) {
+			uint32_t row = at[k];
+			double target = column->targets[row], sigma = column->sigmas[row];
+			double g = limit(target + sigma * z[0][k]);
+
+			if (!accepts(physics, g, target) && pulse < physics->most_pulses)
+				g = limit(target + sigma * z[1][k]);
+			column->g[row] = g;
+			if (accepts(physics, g, target))
+				continue;
+			first[still] = first[k];
+			at[still++] = (uint16_t)row;
+		}
+		waiting = still;
+	}
+}
+
+static void column_write(const struct physics *physics, const struct place *place, uint32_t rows,
+			 struct column *column)
+{
+	const uint32_t rest[3] = { place->tile, 0, 0 };
+	double relax[DRAWS_MAX];
+
+	if (physics->programs || physics->relaxes)
+		physics->draws->blocks(column->first, rest, physics->write_key, rows,
+				       &column->draws);
+	if (physics->relaxes)
+		physics->draws->gaussians(column->draws.words[0], column->draws.words[1], rows,
+					  relax);
+	else
+		memset(relax, 0, rows * sizeof(*relax));
+	if (physics->programs) {
+		physics->draws->gaussians(column->draws.words[2], column->draws.words[3], rows,
+					  column->g);
+		for (uint32_t row = 0; row < rows; row++)
+			column->g[row] =
+				limit(column->targets[row] + column->sigmas[row] * column->g[row]);
+		if (physics->most_pulses > 1)
+			column_retries(physics, place, rows, column);
+	} else {
+		memcpy(column->g, column->targets, rows * sizeof(*column->g));
+	}
+	for (uint32_t row = 0; row < rows; row++)
+		column->g[row] = age(physics, column->g[row], relax[row]);
+}
+
+static void column_stuck(const struct physics *physics, const struct place *place,
+			 const uint32_t *wear, uint32_t rows, struct column *column)
+{
+	const uint32_t rest[3] = { place->tile, 0, 0 };
+	const uint32_t(*words)[DRAWS_MAX] = column->draws.words;
+	uint32_t most = 0;
+
+	for (uint32_t row = 0; row < rows; row++)
+		most = wear[row] > most ? wear[row] : most;
+	if (!physics->stuck_made && most <= physics->unworn)
+		return;
+	physics->draws->blocks(column->first, rest, physics->cell_key, rows, &column->draws);
+	for (uint32_t row = 0; row < rows; row++) {
+		const uint32_t block[4] = { words[0][row], words[1][row], words[2][row],
+					    words[3][row] };
+		uint16_t stuck;
+
+		if (block[2] >= physics->stuck_made && wear[row] <= physics->unworn)
+			continue;
+		stuck = stuck_by(physics, wear[row], block);
+		if (stuck)
+			column->g[row] = limit((stuck & LF_CELL_STUCK_ON ? 1.0 : physics->g_min) *
+					       physics->warmth);
+	}
+}
+
 void xbar_physics_column(const struct physics *physics, const struct place *place,
 			 const uint32_t *wear, const uint8_t *levels, uint32_t rows,
 			 double *conductances)
 {
-	struct place one = *place;
+	struct column column;
 
 	for (uint32_t row = 0; row < rows; row++) {
-		struct cell cell;
-
-		one.row = place->row + row;
-		at(physics, &one, wear[row], levels[row], &cell);
-		conductances[row] = cell.conductance;
+		column.first[row] = first_word(place) + row;
+		column.targets[row] = physics->target[levels[row]];
+		column.sigmas[row] = physics->sigma[levels[row]];
 	}
+	column_write(physics, place, rows, &column);
+	column_stuck(physics, place, wear, rows, &column);
+	memcpy(conductances, column.g, rows * sizeof(*conductances));
 }
 
 double xbar_physics_erased(const struct physics *physics, const struct place *place, uint32_t wear)

@@ -7,6 +7,7 @@
 #ifndef XBAR_PHYSICS_H
 #define XBAR_PHYSICS_H
 
+#include "draws.h"
 #include "params.h"
 
 /**
@@ -83,6 +84,7 @@ struct cell {
  * @spread: standard deviation of its natural logarithm
  * @cell_key: key of what a cell is born with
  * @write_key: key of what a write draws
+ * @draws: who draws for whole columns
  */
 struct physics {
 	double g_min;
@@ -106,6 +108,7 @@ struct physics {
 	double spread;
 	uint32_t cell_key[2];
 	uint32_t write_key[2];
+	const struct draws_ops *draws;
 };
 
 /* The physics of a matrix; @history's wear is not asked for, it differs from row to row. */
@@ -117,7 +120,7 @@ void xbar_physics_at(const struct physics *physics, const struct place *place, u
 		     uint32_t level, struct cell *cell);
 
 /*
- * Conductances of a column of cells: @rows of them from row 0 of @place on, @levels those they were told to hold, @wear that of
+ * Conductances of a column of cells: @rows of them, at most DRAWS_MAX, from @place on, @levels those they were told to hold, @wear that of
  * each row. The same numbers as xbar_physics_at() gives, faster.
  */
 void xbar_physics_column(const struct physics *physics, const struct place *place,

@@ -179,10 +179,10 @@ START_TEST(wires_make_a_circuit_of_a_tile)
 
 	snprintf(
 		text, sizeof(text),
-		"%s,tiles=1,tile_rows=8,tile_cols=64,spare_weights=2,program_sigma=0.02,g_max_ns=100000,"
+		"%s,tiles=1,tile_rows=8,tile_cols=%u,spare_weights=2,program_sigma=0.02,g_max_ns=100000,"
 		"on_off_ratio=100,stuck_on=0.02,ir_drop=%s,wire_mohm=2500,driver_mohm=100000,"
 		"sense_mohm=50000,adc_subtract=before",
-		settings[pair_rows], fast ? "fast" : "exact");
+		settings[pair_rows], WEIGHTS * sides * 4, fast ? "fast" : "exact");
 	for (int i = 0; i < TILE_ROWS * WEIGHTS; i++)
 		weights[i] = (int8_t)((int)draw_below(&state, 255) - 127);
 	rig_open(&rig, "isaac", text);

@@ -507,9 +507,10 @@ END_TEST
 	"retention_s=100000,retention_activation_mev=500,stuck_on=0.01,stuck_off=0.01,"      \
 	"endurance=100,endurance_spread=1,worn_on=0.5,temperature_coefficient=0.001"
 
-/* Whole columns, single cells, with or without what they have in common worked out: the same bits. */
+/* Whole columns, single cells, with or without what they have in common worked out, on any instruction set: the same bits. */
 START_TEST(all_ways_to_ask_give_the_same)
 {
+	static const char *const sets[] = { "scalar", "avx2", "avx512", "auto" };
 	struct xbar_params *params = params_with(EVERYTHING);
 	struct history history = { .matrix = 5,
 				   .refreshes = 2,
@@ -521,6 +522,7 @@ START_TEST(all_ways_to_ask_give_the_same)
 	double column[131];
 	struct physics physics;
 
+	ck_assert_int_eq(xbar_params_set(params, "simd", sets[_i], NULL), 0);
 	xbar_physics_of(params, &history, &physics);
 	for (uint32_t i = 0; i < 131; i++) {
 		wear[i] = i * 3;
@@ -562,8 +564,7 @@ START_TEST(no_parameter_is_ignored)
 		{ "endurance", "20" },
 		{ "temperature_coefficient", "0.004" },
 	};
-	static const char *const names[8] = { "ideal", "isaac" };
-	const char *name = names[_i];
+	const char *name = xbar_params_preset((uint32_t)_i);
 	struct history history = {
 		.matrix = 1, .wear = 30, .age_ns = 5000 * SECOND, .temperature_mc = 50000
 	};
@@ -666,7 +667,7 @@ int main(void)
 	tcase_add_test(tests, stuck_cells_are_as_many_as_said);
 	tcase_add_test(tests, endurance_is_lognormal);
 	tcase_add_test(tests, draws_are_independent);
-	tcase_add_test(tests, all_ways_to_ask_give_the_same);
+	tcase_add_loop_test(tests, all_ways_to_ask_give_the_same, 0, 4);
 	tcase_add_loop_test(tests, no_parameter_is_ignored, 0, 8);
 	tcase_add_test(tests, ages_fall_into_buckets);
 	tcase_add_test(tests, levels_are_the_nearest);

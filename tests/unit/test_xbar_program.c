@@ -143,7 +143,7 @@ START_TEST(without_verifying_a_cell_costs_a_pulse)
 	struct rig rig;
 	uint32_t matrix;
 
-	open_rig(&rig, "program_sigma=0.1,verify_pulses=9,verify_energy_aj=77,verify_row_ns=1000,"
+	open_rig(&rig, "program_sigma=0.1,verify_energy_aj=77,verify_row_ns=1000,"
 		       "program_energy_aj=1000,program_row_ns=500,stuck_on=0.1");
 	matrix = rig_create_matrix(&rig, ROWS, COLS);
 	ck_assert_uint_eq(rig_program(&rig, matrix, ROWS, COLS, weights), LF_STATUS_OK);

@@ -458,7 +458,7 @@ struct lf_command {
 
 /**
  * struct lf_cell - the truth about one cell
- * @conductance: fp32, fraction of the largest conductance; without read noise, with everything else
+ * @conductance: fp32, fraction of the largest conductance; without read noise and what wires take, with everything else
  * @wear: writes and erasures it has seen
  * @endurance: writes and erasures it bears, ~0 for more than can be counted
  * @pulses: pulses of its last write

@@ -437,5 +437,9 @@ const char *judge(const struct judgement *judgement, const struct xbar *xbar, co
 		wrong = judge_counters(judgement, found);
 	if (!wrong && xbar->nv.memory[xbar->layout.journal])
 		wrong = "the journal is in use";
+	for (uint32_t i = 0; !wrong && i < CUTS_MATRICES; i++)
+		if (!found->held[i].state &&
+		    xbar->nv.memory[xbar->layout.directory + i * IMAGE_MATRIX_STRIDE])
+			wrong = "an entry that was dropped is there";
 	return wrong;
 }

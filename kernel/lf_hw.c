@@ -15,7 +15,6 @@
 #define LF_POLL_US	     50
 #define LF_RESET_TIMEOUT_US  (5 * USEC_PER_SEC)
 #define LF_ENABLE_TIMEOUT_US (5 * USEC_PER_SEC)
-#define LF_QUEUE_TIMEOUT_US  (2 * USEC_PER_SEC)
 
 /* The driver's own bounds: a job's commands are one allocation. */
 #define LF_RING_ENTRIES	     256u
@@ -86,6 +85,12 @@ int lf_hw_identify(struct lf_device *lf)
 	return 0;
 }
 
+/* Jobs wait for it: so no longer than half of what one of them may take. */
+static unsigned long reset_timeout_us(const struct lf_device *lf)
+{
+	return min_t(unsigned long, LF_RESET_TIMEOUT_US, jiffies_to_usecs(lf->job_timeout) / 2);
+}
+
 /**
  * lf_hw_reset() - end all jobs, disable all queues
  * @lf: device
@@ -102,7 +107,7 @@ int lf_hw_reset(struct lf_device *lf)
 	lf_write(lf, LF_REG_CONTROL, LF_CONTROL_RESET);
 	err = readl_poll_timeout(lf->regs + LF_REG_CONTROL, control,
 				 !(control & LF_CONTROL_RESET) || PCI_POSSIBLE_ERROR(control),
-				 LF_POLL_US, LF_RESET_TIMEOUT_US);
+				 LF_POLL_US, reset_timeout_us(lf));
 	return PCI_POSSIBLE_ERROR(control) ? -ENODEV : err;
 }
 
@@ -161,7 +166,7 @@ int lf_hw_disable_queue(struct lf_device *lf, unsigned int index)
 	lf_write(lf, window + LF_QUEUE_CONTROL, 0);
 	err = readl_poll_timeout(lf->regs + window + LF_QUEUE_STATE, state,
 				 !(state & LF_QUEUE_ENABLED) || PCI_POSSIBLE_ERROR(state),
-				 LF_POLL_US, LF_QUEUE_TIMEOUT_US);
+				 LF_POLL_US, reset_timeout_us(lf) / 4);
 	return PCI_POSSIBLE_ERROR(state) ? -ENODEV : err;
 }
 

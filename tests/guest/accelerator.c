@@ -440,16 +440,33 @@ bool guest_reload(const char *parameters)
 	return guest_unload() && guest_load(parameters);
 }
 
-void guest_inject(unsigned int what)
+static FILE *open_inject(const char *mode)
 {
 	glob_t files;
 	FILE *file;
 
 	if (glob("/sys/kernel/debug/accel/*/inject", 0, NULL, &files) != 0)
 		ktap_skip("the device offers no injection");
-	file = fopen(files.gl_pathv[0], "w");
+	file = fopen(files.gl_pathv[0], mode);
 	globfree(&files);
 	CHECK(file);
+	return file;
+}
+
+void guest_inject(uint32_t what)
+{
+	FILE *file = open_inject("w");
+
 	fprintf(file, "%u\n", what);
 	CHECK_OK(fclose(file));
+}
+
+uint32_t guest_armed(void)
+{
+	FILE *file = open_inject("r");
+	uint32_t armed = 0;
+
+	CHECK(fscanf(file, "%u", &armed) == 1);
+	fclose(file);
+	return armed;
 }

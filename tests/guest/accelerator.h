@@ -167,7 +167,10 @@ bool guest_unload(void);
 /** guest_load() - the second half */
 bool guest_load(const char *parameters);
 
-/** guest_inject() - let the next job go wrong; skips the test where that cannot be done */
-void guest_inject(unsigned int what);
+/** guest_inject() - raise or arm a fault, LF_INJECT(); skips the test where that cannot be done */
+void guest_inject(uint32_t what);
+
+/** guest_armed() - mask of 1 << LF_INJECT_* of the faults that have not struck yet */
+uint32_t guest_armed(void);
 
 #endif

@@ -13,15 +13,17 @@
 
 #define KTAP_SKIPPED 4
 
-/** struct ktap_test - a test and its name */
+/** struct ktap_test - a test and its name; @run_case with @number where @run is NULL */
 struct ktap_test {
 	const char *name;
 	void (*run)(void);
+	void (*run_case)(size_t number);
+	size_t number;
 };
 
-#define KTAP_TEST(function)         \
-	{                           \
-#function, function \
+#define KTAP_TEST(function)                         \
+	{                                           \
+		.name = #function, .run = function, \
 	}
 #define KTAP_COUNT(tests) (sizeof(tests) / sizeof((tests)[0]))
 

@@ -191,9 +191,9 @@ static void write_rest(struct xbar *xbar, struct matrix *matrix, struct image_jo
 		xbar_device_parallel(xbar, journal->rows, read_row, refreshing);
 		bytes = journal->rows * row_bytes(xbar, matrix);
 		journal->checksum = xbar_crc32(0, refreshing->weights, bytes);
+		/* On the medium before the record that names it: a record has a barrier of its own. */
 		xbar_nv_write(&xbar->nv, slot_offset(xbar, journal->slot), refreshing->weights,
 			      bytes);
-		xbar_nv_persist(&xbar->nv);
 		write_journal(xbar, journal);
 		write_rows(xbar, matrix, journal);
 	}

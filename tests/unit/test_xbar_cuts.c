@@ -239,7 +239,8 @@ static void tell_base(struct story *story)
 
 	if (story->base == 0)
 		return;
-	first = make_matrix(rig, 6, 5);
+	/* More than the journal takes at once. */
+	first = make_matrix(rig, 8, 7);
 	ck_assert_uint_eq(rig_publish(rig, first, "a"), LF_STATUS_OK);
 	make_matrix(rig, 3, 4);
 	gone = make_matrix(rig, 4, 4);

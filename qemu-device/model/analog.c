@@ -152,7 +152,7 @@ static void make_columns(const struct making *making, const struct part *part, c
 
 			column_levels(making, weights, part->rows, &place, levels);
 			xbar_physics_column(&making->physics, &place, wear, levels, part->rows,
-					    conductances);
+					    conductances, NULL);
 			store_column(
 				making, conductances, 1, part->rows,
 				column_of(making, part->ordinal, place.side, place.slice, weight));
@@ -213,7 +213,7 @@ static void fill_circuit(const struct making *making, const struct part *part, c
 
 			column_levels(making, weights, part->rows, &place, levels);
 			xbar_physics_column(&making->physics, &place, wear, levels, part->rows,
-					    conductances);
+					    conductances, NULL);
 			for (; place.row < part->rows; place.row++)
 				circuit->siemens[cell_of(xbar, circuit, &place)] =
 					g_max * conductances[place.row];

@@ -292,6 +292,7 @@ void xbar_physics_at(const struct physics *physics, const struct place *place, u
  * @targets: of its cells
  * @sigmas: of their pulses
  * @g: conductances
+ * @written: may be NULL
  */
 struct column {
 	uint32_t first[DRAWS_MAX];
@@ -299,6 +300,7 @@ struct column {
 	double sigmas[DRAWS_MAX];
 	double g[DRAWS_MAX];
 	struct draws draws;
+	struct written *written;
 };
 
 /* The pulses after the first of cells that did not verify, two a block; cells that have verified leave. */
@@ -326,10 +328,15 @@ static void column_retries(const struct physics *physics, const struct place *pl
 			uint32_t row = at[k];
 			double target = column->targets[row], sigma = column->sigmas[row];
 			double g = limit(target + sigma * z[0][k]);
+			uint16_t used = (uint16_t)pulse;
 
-			if (!accepts(physics, g, target) && pulse < physics->most_pulses)
+			if (!accepts(physics, g, target) && pulse < physics->most_pulses) {
 				g = limit(target + sigma * z[1][k]);
+				used++;
+			}
 			column->g[row] = g;
+			if (column->written)
+				column->written->pulses[row] = used;
 			if (accepts(physics, g, target))
 				continue;
 			first[still] = first[k];
@@ -337,6 +344,8 @@ static void column_retries(const struct physics *physics, const struct place *pl
 		}
 		waiting = still;
 	}
+	for (uint32_t k = 0; column->written && k < waiting; k++)
+		column->written->failed[at[k]] = true;
 }
 
 static void column_write(const struct physics *physics, const struct place *place, uint32_t rows,
@@ -359,7 +368,7 @@ static void column_write(const struct physics *physics, const struct place *plac
 		for (uint32_t row = 0; row < rows; row++)
 			column->g[row] =
 				limit(column->targets[row] + column->sigmas[row] * column->g[row]);
-		if (physics->most_pulses > 1)
+		if (physics->tolerance >= 0.0)
 			column_retries(physics, place, rows, column);
 	} else {
 		memcpy(column->g, column->targets, rows * sizeof(*column->g));
@@ -369,7 +378,8 @@ static void column_write(const struct physics *physics, const struct place *plac
 }
 
 static void column_stuck(const struct physics *physics, const struct place *place,
-			 const uint32_t *wear, uint32_t rows, struct column *column)
+			 const uint32_t *wear, const uint8_t *levels, uint32_t rows,
+			 struct column *column)
 {
 	const uint32_t rest[3] = { place->tile, 0, 0 };
 	const uint32_t(*words)[DRAWS_MAX] = column->draws.words;
@@ -383,30 +393,41 @@ static void column_stuck(const struct physics *physics, const struct place *plac
 	for (uint32_t row = 0; row < rows; row++) {
 		const uint32_t block[4] = { words[0][row], words[1][row], words[2][row],
 					    words[3][row] };
+		struct cell cell;
 		uint16_t stuck;
 
 		if (block[2] >= physics->stuck_made && wear[row] <= physics->unworn)
 			continue;
 		stuck = stuck_by(physics, wear[row], block);
-		if (stuck)
-			column->g[row] = limit((stuck & LF_CELL_STUCK_ON ? 1.0 : physics->g_min) *
-					       physics->warmth);
+		if (!stuck)
+			continue;
+		program_stuck(physics, levels[row], stuck, &cell);
+		column->g[row] = cell.conductance;
+		if (column->written) {
+			column->written->pulses[row] = cell.pulses;
+			column->written->failed[row] = cell.flags & LF_CELL_FAILED;
+		}
 	}
 }
 
 void xbar_physics_column(const struct physics *physics, const struct place *place,
 			 const uint32_t *wear, const uint8_t *levels, uint32_t rows,
-			 double *conductances)
+			 double *conductances, struct written *written)
 {
 	struct column column;
 
+	column.written = written;
 	for (uint32_t row = 0; row < rows; row++) {
+		if (written) {
+			written->pulses[row] = 1;
+			written->failed[row] = false;
+		}
 		column.first[row] = first_word(place) + row;
 		column.targets[row] = physics->target[levels[row]];
 		column.sigmas[row] = physics->sigma[levels[row]];
 	}
 	column_write(physics, place, rows, &column);
-	column_stuck(physics, place, wear, rows, &column);
+	column_stuck(physics, place, wear, levels, rows, &column);
 	memcpy(conductances, column.g, rows * sizeof(*conductances));
 }
 

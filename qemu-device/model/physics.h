@@ -119,13 +119,23 @@ void xbar_physics_of(const struct xbar_params *params, const struct history *his
 void xbar_physics_at(const struct physics *physics, const struct place *place, uint32_t wear,
 		     uint32_t level, struct cell *cell);
 
+/**
+ * struct written - what writing a column of cells took
+ * @pulses: of each
+ * @failed: whether it did not verify
+ */
+struct written {
+	uint16_t pulses[DRAWS_MAX];
+	bool failed[DRAWS_MAX];
+};
+
 /*
  * Conductances of a column of cells: @rows of them, at most DRAWS_MAX, from @place on, @levels those they were told to hold, @wear that of
- * each row. The same numbers as xbar_physics_at() gives, faster.
+ * each row; and in @written, unless it is NULL, how they got there. The same numbers as xbar_physics_at() gives, faster.
  */
 void xbar_physics_column(const struct physics *physics, const struct place *place,
 			 const uint32_t *wear, const uint8_t *levels, uint32_t rows,
-			 double *conductances);
+			 double *conductances, struct written *written);
 
 /* The conductance of a cell that was erased and not written since. */
 double xbar_physics_erased(const struct physics *physics, const struct place *place, uint32_t wear);

@@ -48,15 +48,12 @@ uint16_t xbar_check_program_data(const struct xbar_job *job, uint32_t *failed_co
 }
 
 /**
- * struct rows - rows of a matrix whose cells are looked at, each a piece of work
+ * struct rows - rows of a matrix whose cells are read, each a piece of work
  * @physics: of the matrix; unused on the float device
  * @exact: every cell conducts what its level says
  * @first: the row of piece 0
- * @pulses: sums over the pieces, as the following
- * @failed: see struct program_work
- * @row_pulses: see struct program_work
- * @cells: READ: struct lf_cell is wanted
- * @output: READ: of piece 0
+ * @cells: struct lf_cell is wanted
+ * @output: of piece 0
  */
 struct rows {
 	const struct xbar *xbar;
@@ -64,9 +61,6 @@ struct rows {
 	struct physics physics;
 	bool exact;
 	uint32_t first;
-	atomic_ullong pulses;
-	atomic_ullong failed;
-	atomic_ullong row_pulses;
 	bool cells;
 	struct span output;
 };
@@ -95,35 +89,116 @@ static uint32_t level_of(const struct xbar *xbar, int8_t weight, const struct pl
 		       : 0;
 }
 
-static void account_row(void *argument, uint32_t index)
+/* Columns of weights that a piece of work writes. */
+#define ACCOUNT_COLUMNS 4
+
+/**
+ * struct writing - rows of one row of tiles, whose pulses are counted in pieces of ACCOUNT_COLUMNS columns
+ * @tile_row: of the matrix
+ * @inside: first row, of the tiles
+ * @rows: how many
+ * @pulses: sums over all pieces so far, as @failed
+ * @slowest: most pulses of each row of cells; pairs in rows have two, else the first counts for both sides
+ */
+struct writing {
+	const struct xbar *xbar;
+	const struct matrix *matrix;
+	struct physics physics;
+	uint32_t tile_row;
+	uint32_t inside;
+	uint32_t rows;
+	atomic_ullong pulses;
+	atomic_ullong failed;
+	atomic_uint slowest[2][KERNEL_GROUP];
+};
+
+/* Whoever is first or last: the largest stays. */
+static void keep_largest(atomic_uint *largest, uint32_t value)
 {
-	struct rows *rows = argument;
-	const struct xbar *xbar = rows->xbar;
-	bool pair_rows = xbar->params.pair == XBAR_PAIR_ROWS;
-	uint32_t row = rows->first + index, slowest[2] = { 1, pair_rows ? 1 : 0 };
+	uint32_t before = atomic_load(largest);
+
+	while (before < value && !atomic_compare_exchange_weak(largest, &before, value))
+		;
+}
+
+static void account_line(struct writing *writing, const struct place *place, const uint32_t *wear,
+			 const int8_t *weights)
+{
+	const struct xbar *xbar = writing->xbar;
+	atomic_uint *slowest =
+		writing->slowest[xbar->params.pair == XBAR_PAIR_ROWS ? place->side : 0];
+	double conductances[KERNEL_GROUP];
+	uint8_t levels[KERNEL_GROUP];
 	uint64_t pulses = 0, failed = 0;
-	int8_t weights[XBAR_DIMENSION_MAX];
+	struct written written;
 
-	xbar_cells_read_row(xbar, rows->matrix, row, weights);
-	for (uint32_t col = 0; col < rows->matrix->entry.cols; col++) {
-		struct place place = place_of(rows, row, col);
-		uint32_t wear = xbar_tiles_wear(xbar, place.tile, place.row);
-
-		for (place.side = 0; place.side < 2; place.side++)
-			for (place.slice = 0; place.slice < xbar->slices; place.slice++) {
-				uint32_t *line = &slowest[pair_rows ? place.side : 0];
-				struct cell cell;
-
-				xbar_physics_at(&rows->physics, &place, wear,
-						level_of(xbar, weights[col], &place), &cell);
-				pulses += cell.pulses;
-				failed += cell.flags & LF_CELL_FAILED ? 1 : 0;
-				*line = cell.pulses > *line ? cell.pulses : *line;
-			}
+	for (uint32_t i = 0; i < writing->rows; i++)
+		levels[i] = (uint8_t)level_of(xbar, weights[i], place);
+	xbar_physics_column(&writing->physics, place, wear, levels, writing->rows, conductances,
+			    &written);
+	for (uint32_t i = 0; i < writing->rows; i++) {
+		pulses += written.pulses[i];
+		failed += written.failed[i];
+		keep_largest(&slowest[i], written.pulses[i]);
 	}
-	atomic_fetch_add(&rows->pulses, pulses);
-	atomic_fetch_add(&rows->failed, failed);
-	atomic_fetch_add(&rows->row_pulses, slowest[0] + slowest[1]);
+	atomic_fetch_add(&writing->pulses, pulses);
+	atomic_fetch_add(&writing->failed, failed);
+}
+
+static void account_columns(void *argument, uint32_t index)
+{
+	struct writing *writing = argument;
+	const struct xbar *xbar = writing->xbar;
+	uint32_t first = index * ACCOUNT_COLUMNS, left = writing->matrix->entry.cols - first;
+	int8_t weights[KERNEL_INPUTS];
+	uint32_t wear[KERNEL_GROUP];
+
+	for (uint32_t col = first; col < first + (left < ACCOUNT_COLUMNS ? left : ACCOUNT_COLUMNS);
+	     col++) {
+		uint32_t tile_col = col / xbar->tile_weights;
+		uint32_t tile =
+			writing->matrix
+				->tiles[(size_t)writing->tile_row * writing->matrix->tile_cols +
+					tile_col];
+		struct place place = {
+			.tile = tile,
+			.row = writing->inside,
+			.weight = xbar_spares_column(xbar, tile, col % xbar->tile_weights),
+		};
+
+		for (uint32_t i = 0; i < writing->rows; i++)
+			wear[i] = xbar_tiles_wear(xbar, tile, writing->inside + i);
+		xbar_cells_gather(xbar, writing->matrix, false, writing->tile_row, col, weights);
+		for (place.side = 0; place.side < 2; place.side++)
+			for (place.slice = 0; place.slice < xbar->slices; place.slice++)
+				account_line(writing, &place, wear, weights + writing->inside);
+	}
+}
+
+/* Counts the pulses of rows @first .. + @count - 1, a row of tiles after the other. */
+static void account_rows(struct xbar *xbar, const struct matrix *matrix, uint32_t first,
+			 uint32_t count, uint32_t refreshes, struct program_work *work)
+{
+	uint32_t tile_rows = xbar->params.tile_rows;
+	struct writing writing = { .xbar = xbar, .matrix = matrix };
+
+	xbar_analog_physics(xbar, matrix, refreshes, &writing.physics);
+	work->row_pulses = 0;
+	for (uint32_t row = first; row < first + count; row += writing.rows) {
+		writing.tile_row = row / tile_rows;
+		writing.inside = row % tile_rows;
+		writing.rows = tile_rows - writing.inside;
+		if (writing.rows > first + count - row)
+			writing.rows = first + count - row;
+		memset(writing.slowest, 0, sizeof(writing.slowest));
+		xbar_device_parallel(xbar,
+				     (matrix->entry.cols + ACCOUNT_COLUMNS - 1) / ACCOUNT_COLUMNS,
+				     account_columns, &writing);
+		for (uint32_t i = 0; i < writing.rows; i++)
+			work->row_pulses += writing.slowest[0][i] + writing.slowest[1][i];
+	}
+	work->pulses = writing.pulses;
+	work->failed = writing.failed;
 }
 
 uint64_t xbar_program_worst(const struct xbar *xbar, const struct matrix *matrix, uint32_t rows)
@@ -141,17 +216,11 @@ void xbar_program_account(struct xbar *xbar, const struct matrix *matrix, uint32
 		.cells = (uint64_t)count * matrix->entry.cols * xbar->cells_per_weight,
 		.row_pulses = (uint64_t)count * (xbar->params.pair == XBAR_PAIR_ROWS ? 2 : 1),
 	};
-	struct rows rows = { .xbar = xbar, .matrix = matrix, .first = first };
 
 	work.pulses = work.cells;
 	/* Who does not verify gives every cell one pulse and hears of no failure. */
-	if (xbar->params.verify_tolerance && xbar->params.format != LF_FORMAT_FP32) {
-		xbar_analog_physics(xbar, matrix, refreshes, &rows.physics);
-		xbar_device_parallel(xbar, count, account_row, &rows);
-		work.pulses = rows.pulses;
-		work.failed = rows.failed;
-		work.row_pulses = rows.row_pulses;
-	}
+	if (xbar->params.verify_tolerance)
+		account_rows(xbar, matrix, first, count, refreshes, &work);
 	xbar_energy_charge_program(&xbar->params, &work, tally);
 	if (work.failed)
 		xbar_raise(xbar, LF_EVENT_CELLS);

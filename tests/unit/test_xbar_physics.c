@@ -520,6 +520,7 @@ START_TEST(all_ways_to_ask_give_the_same)
 	uint32_t wear[131];
 	uint8_t levels[131];
 	double column[131];
+	static struct written written;
 	struct physics physics;
 
 	ck_assert_int_eq(xbar_params_set(params, "simd", sets[_i], NULL), 0);
@@ -534,7 +535,8 @@ START_TEST(all_ways_to_ask_give_the_same)
 				.tile = c, .row = c, .weight = c % 16, .side = c & 1, .slice = c % 4
 			};
 
-			xbar_physics_column(&physics, &place, wear, levels, rows, column);
+			xbar_physics_column(&physics, &place, wear, levels, rows, column,
+					    c & 2 ? &written : NULL);
 			for (uint32_t i = 0; i < rows; i++, place.row++) {
 				struct cell cell;
 
@@ -542,6 +544,10 @@ START_TEST(all_ways_to_ask_give_the_same)
 				xbar_physics_cell(params, &place, &history, levels[i], &cell);
 				ck_assert_mem_eq(&cell.conductance, &column[i], sizeof(double));
 				ck_assert_double_le(cell.conductance, xbar_physics_bound(&physics));
+				if (!(c & 2))
+					continue;
+				ck_assert_uint_eq(cell.pulses, written.pulses[i]);
+				ck_assert(!(cell.flags & LF_CELL_FAILED) == !written.failed[i]);
 			}
 		}
 	xbar_params_free(params);

@@ -288,14 +288,7 @@ struct physics_call {
 
 static void run_advance(struct inproc *inproc, struct inproc_task *task)
 {
-	uint64_t nanoseconds = ((struct physics_call *)task)->nanoseconds;
-	struct lf_telemetry_block block;
-
-	/* A clock that began anew would make all cells young. */
-	xbar_telemetry(inproc->xbar, &block);
-	if (nanoseconds > UINT64_MAX - block.time_ns)
-		nanoseconds = UINT64_MAX - block.time_ns;
-	xbar_advance_time(inproc->xbar, nanoseconds);
+	xbar_advance_time(inproc->xbar, ((struct physics_call *)task)->nanoseconds);
 }
 
 static void run_set_temperature(struct inproc *inproc, struct inproc_task *task)

@@ -181,7 +181,7 @@ int lf_device_telemetry(struct lf_device *device, struct lf_telemetry *telemetry
 /**
  * lf_device_advance() - let modelled time pass without work
  * @device: an in-process one
- * @nanoseconds: how much; the device's clock stops at its end, 2^64 - 1
+ * @nanoseconds: how much; the device's clock stops at 2^63 - 1
  * @error: reason on failure
  *
  * What depends on the age of cells follows: relaxation, retention, when a matrix is due for a refresh.

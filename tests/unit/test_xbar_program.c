@@ -287,15 +287,15 @@ START_TEST(a_read_finds_what_cells_hold)
 }
 END_TEST
 
-/* Each cell as physics says it is, with its own wear and endurance. */
+/* Each cell as physics says it is where it lies, with its own wear and endurance. */
 START_TEST(single_cells_are_told)
 {
+	uint32_t identifier, spares = 0;
 	struct lf_cell *cells;
 	struct matrix *matrix;
-	uint32_t identifier;
 	struct rig rig;
 
-	open_rig(&rig, VERIFY ",stuck_on=0.02,endurance=4,endurance_spread=1");
+	open_rig(&rig, VERIFY ",stuck_on=0.02,endurance=4,endurance_spread=1,spare_weights=2");
 	for (int i = 0; i < 3; i++)
 		ck_assert_uint_eq(rig_delete(&rig, rig_matrix(&rig, ROWS, COLS, weights)),
 				  LF_STATUS_OK);
@@ -305,7 +305,8 @@ START_TEST(single_cells_are_told)
 	for (uint32_t i = 0; i < CELLS; i++) {
 		uint32_t row = i / 8 / COLS, col = i / 8 % COLS, side = i / 4 % 2, slice = i % 4;
 		uint32_t tile = matrix->tiles[row / 32 * matrix->tile_cols + col / 8];
-		struct place place = { tile, row % 32, col % 8, side, slice };
+		uint32_t column = xbar_spares_column(rig.xbar, tile, col % 8);
+		struct place place = { tile, row % 32, column, side, slice };
 		struct history history = {
 			.matrix = identifier,
 			.wear = xbar_tiles_wear(rig.xbar, tile, row % 32),
@@ -319,9 +320,11 @@ START_TEST(single_cells_are_told)
 		ck_assert_uint_eq(cells[i].wear, history.wear);
 		ck_assert_uint_eq(cells[i].endurance, cell.endurance);
 		ck_assert_uint_eq(cells[i].pulses, cell.pulses);
-		ck_assert_uint_eq(cells[i].flags, cell.flags);
+		ck_assert_uint_eq(cells[i].flags, cell.flags | (column < 8 ? 0 : LF_CELL_SPARE));
+		spares += column >= 8;
 		ck_assert(conductance_of(&cells[i]) == (double)(float)cell.conductance);
 	}
+	ck_assert_uint_gt(spares, 0);
 	free(cells);
 	rig.privileged = false;
 	ck_assert_uint_eq(read_rows(&rig, identifier, 0, 1, true, weights), LF_STATUS_DENIED);

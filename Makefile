@@ -28,7 +28,7 @@ include mk/tests.mk
 include mk/debug.mk
 include mk/install.mk
 
-.PHONY: all userspace module qemu vm run data pool goldens bench docs lint format install
+.PHONY: all userspace module qemu vm run data pool study goldens bench docs lint format install
 .PHONY: run-parts bench-parts data-made
 .PHONY: test test-asan test-long setup clean help
 
@@ -63,6 +63,12 @@ bench:					## the benchmark tables, in build/bench.json
 	+$(Q)$(SUBMAKE) bench-parts
 	scripts/bench --build $(BUILD)
 bench-parts: $(BENCHES) $(LFCTL) data-made
+
+study:					## accuracy and signal to noise against the device's errors
+	scripts/setup.sh build data
+	+$(Q)$(SUBMAKE) $(LFCTL) data-made
+	$(LFCTL) study --model $(CACHE)/encoder --pool pool --task $(BUILD)/data/synopsis/use \
+		--out $(BUILD)/study $(STUDY_OPTIONS)
 
 goldens:				## golden vectors anew, from PyTorch; they are committed
 	scripts/setup.sh data golden

@@ -12,6 +12,7 @@
 #include "hw/pci/pci.h"
 #include "hw/pci/pcie.h"
 #include "hw/pci/pcie_port.h"
+#include "migration/misc.h"
 #include "migration/vmstate.h"
 #include "qemu/module.h"
 #include "lf-accel.h"
@@ -72,6 +73,10 @@ static bool lf_pci_check_removable(LFAccel *s, Error **errp)
     if (!device->parent_bus || !qbus_is_hotpluggable(device->parent_bus) ||
         !qdev_get_hotplug_handler(device)) {
         error_setg(errp, "the device is not behind a port that can lose it");
+        return false;
+    }
+    if (!migration_is_idle()) {
+        error_setg(errp, "the machine is being saved or moved");
         return false;
     }
     return true;
@@ -257,6 +262,7 @@ static void lf_pci_class_init(ObjectClass *class, void *data)
     dc->vmsd = &vmstate_lf_pci;
     dc->reset = lf_pci_reset;
     device_class_set_props(dc, lf_pci_properties);
+    lf_accel_describe_properties(class);
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
 }
 

@@ -12,6 +12,26 @@
 #include "lf-accel.h"
 #include "trace.h"
 
+/* What -device help tells of DEFINE_LF_ACCEL_PROPERTIES. */
+void lf_accel_describe_properties(ObjectClass *class)
+{
+    static const char *const descriptions[][2] = {
+        { "memdev", "memory backend that holds cells, directory and ledger" },
+        { "preset", "parameters of the model to start from" },
+        { "preset-file", "file of parameters, in place of a preset" },
+        { "pacing", "off, on or a factor: jobs take as long as the hardware" },
+        { "workers", "threads that calculate; no result depends on it" },
+        { "queues", "pairs of rings; the first is for management" },
+        { "debug", "let the guest raise faults" },
+        { "durable", "write the memory's file to its medium at each barrier" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(descriptions); i++) {
+        object_class_property_set_description(class, descriptions[i][0],
+                                              descriptions[i][1]);
+    }
+}
+
 void lf_accel_init(LFAccel *s, Object *owner)
 {
     lf_params_add_properties(s, owner);

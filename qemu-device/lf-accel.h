@@ -208,6 +208,7 @@ struct LFAccel {
         DEFINE_PROP_BOOL("durable", _state, _field.durable, false)
 
 /* lf-accel.c: life of a device, for the bus files. */
+void lf_accel_describe_properties(ObjectClass *class);
 void lf_accel_init(LFAccel *s, Object *owner);
 void lf_accel_realize(LFAccel *s, DeviceState *device, const LFBus *bus,
                       AddressSpace *dma, Error **errp);

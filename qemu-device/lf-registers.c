@@ -182,7 +182,7 @@ static uint32_t lf_control_read(LFAccel *s, uint32_t offset)
     case LF_REG_IRQ_MASK:
         return s->irq_mask;
     case LF_REG_INJECT:
-        return lf_faults_armed(s);
+        return s->debug ? lf_faults_armed(s) : 0;
     case LF_REG_EVENTS:
         return s->events;
     case LF_REG_ENERGY_THRESHOLD:

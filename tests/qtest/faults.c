@@ -72,9 +72,9 @@ static bool is_armed(Device *device, uint32_t code)
     return device_read(device, LF_REG_INJECT) & 1u << code;
 }
 
-static Device *start(Way way)
+static Device *start(void)
 {
-    return device_start_default(way == BY_REGISTER ? ",debug=on" : "");
+    return device_start_default(",debug=on");
 }
 
 static void submit_nothing(Device *device, uint32_t queue)
@@ -125,7 +125,7 @@ static uint32_t some_matrix(Device *device)
 static void test_hang(const void *data)
 {
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
     uint32_t matrix = some_matrix(device);
     float result[COLS];
 
@@ -157,7 +157,7 @@ static void test_hang(const void *data)
 static void expect_status(Way way, uint32_t code, const char *property,
                           uint16_t status)
 {
-    Device *device = start(way);
+    Device *device = start();
 
     raise_fault(device, way, code, property, -1, 0);
     g_assert_true(is_armed(device, code));
@@ -191,7 +191,7 @@ static void test_dma_error(const void *data)
 static void test_bad_status(const void *data)
 {
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
     float result[COLS] = {};
     float again[COLS];
     uint32_t matrix = some_matrix(device);
@@ -207,7 +207,7 @@ static void test_bad_status(const void *data)
 static void test_unknown_tag(const void *data)
 {
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
     Job job = job_nothing();
     uint16_t tag;
 
@@ -226,7 +226,7 @@ static void test_unknown_tag(const void *data)
 static void test_duplicate_tag(const void *data)
 {
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
     struct lf_completion first;
     struct lf_completion second;
 
@@ -261,7 +261,7 @@ static void test_duplicate_tag(const void *data)
 static void test_head_range(const void *data)
 {
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
 
     raise_fault(device, way, LF_INJECT_HEAD_RANGE, "fault-head-range", 1, 0);
     g_assert_cmpuint(run_nothing(device, 1).submission_head, >=,
@@ -282,7 +282,7 @@ static uint32_t take_interrupts(Device *device)
 static void test_lost_interrupt(const void *data)
 {
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
 
     raise_fault(device, way, LF_INJECT_LOST_INTERRUPT, "fault-lost-interrupt",
                 2, 0);
@@ -298,7 +298,7 @@ static void test_lost_interrupt(const void *data)
 static void test_spurious(const void *data)
 {
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
 
     raise_fault(device, way, LF_INJECT_SPURIOUS, "fault-spurious", -1, 0);
     g_assert_false(is_armed(device, LF_INJECT_SPURIOUS));
@@ -316,7 +316,7 @@ static void test_storm(const void *data)
 {
     const uint32_t length = 5;
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
     uint32_t count = 0;
 
     raise_fault(device, way, LF_INJECT_STORM, "fault-storm", 2, length);
@@ -362,7 +362,7 @@ static void reopen(Device *device)
 static void test_all_ones(const void *data)
 {
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
 
     raise_fault(device, way, LF_INJECT_ALL_ONES, "fault-all-ones", -1, 0);
     expect_text(device, "fault-all-ones", "on");
@@ -404,7 +404,7 @@ static void expect_stuck_reset(Device *device)
 static void test_reset_fails(const void *data)
 {
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
 
     raise_fault(device, way, LF_INJECT_RESET_FAILS, "fault-reset-fails", -1, 2);
     /* The others are disarmed by a reset, also by one that fails. */
@@ -446,7 +446,7 @@ static void expect_temperature(Device *device, int32_t millidegrees)
 static void test_over_temperature(const void *data)
 {
     Way way = GPOINTER_TO_UINT(data);
-    Device *device = start(way);
+    Device *device = start();
     uint32_t matrix = some_matrix(device);
     int32_t warm = device_read(device, LF_REG_TEMPERATURE_MAX);
     int32_t critical = device_read(device, LF_REG_TEMPERATURE_CRITICAL);
@@ -600,7 +600,7 @@ static void test_removal(const void *data)
     expect_gone(way, false);
 
     /* What is part of the root complex cannot be pulled. */
-    device = start(way);
+    device = start();
     if (way == BY_REGISTER) {
         device_write(device, LF_REG_INJECT, LF_INJECT(LF_INJECT_REMOVAL, 0, 0));
     } else {
@@ -659,6 +659,10 @@ static void test_refusals(void)
         expect_refused(device, LF_INJECT(code, 0, 0));
     }
     g_assert_cmphex(device_read(device, LF_REG_MAGIC), ==, LF_MAGIC);
+    queue_expect_works(device, 1);
+    expect_no_error(device_set_text(device, "fault-fail-job", "on"));
+    g_assert_cmphex(device_read(device, LF_REG_INJECT), ==, 0);
+    g_assert_cmpuint(run_nothing(device, 1).status, ==, LF_STATUS_INTERNAL);
     expect_no_error(device_set_text(device, "fault-fail-job", "on"));
     expect_no_error(device_set_text(device, "fault-fail-job", "off"));
     queue_expect_works(device, 1);
@@ -685,6 +689,40 @@ static void test_several(void)
     g_assert_cmpmem(&first, sizeof(first), &second, sizeof(second));
     g_assert_cmpuint(run_nothing(device, 2).status, ==, LF_STATUS_INTERNAL);
     g_assert_cmphex(device_read(device, LF_REG_INJECT), ==, 0);
+    device_stop(device);
+}
+
+/* What has not struck, and what has and lasts, goes where the machine goes. */
+static void test_moved(void)
+{
+    const char *memory = "memory-backend-ram,size=64M";
+    const char *options = ",tiles=64,debug=on";
+    Device *device = device_start(memory, options);
+    uint32_t count = 0;
+
+    expect_no_error(device_set_text(device, "fault-bad-status", "queue=2"));
+    expect_no_error(device_set_text(device, "fault-reset-fails", "argument=2"));
+    expect_no_error(device_set_text(device, "fault-storm", "argument=3"));
+    expect_no_error(device_set_text(device, "fault-all-ones", "on"));
+    device = device_move(device, memory, options);
+    g_assert_cmphex(device_read(device, LF_REG_MAGIC), ==, ~0u);
+    expect_no_error(device_set_text(device, "fault-all-ones", "off"));
+    expect_text(device, "fault-bad-status", "on,queue=2");
+    expect_text(device, "fault-reset-fails", "on,argument=2");
+    for (int i = 0; i < 6; i++) {
+        qtest_clock_step(device->qts, MILLISECOND_NS);
+        count += take_interrupts(device) == 1u << 2;
+    }
+    g_assert_cmpuint(count, ==, 3);
+    queue_expect_works(device, 1);
+    g_assert_cmpuint(run_nothing(device, 2).status, >, LF_STATUS_THERMAL);
+
+    expect_stuck_reset(device);
+    device = device_move(device, memory, options);
+    g_assert_cmphex(device_read(device, LF_REG_CONTROL), ==, LF_CONTROL_RESET);
+    expect_stuck_reset(device);
+    device_write(device, LF_REG_CONTROL, LF_CONTROL_RESET);
+    reopen(device);
     device_stop(device);
 }
 
@@ -721,5 +759,6 @@ int main(int argc, char **argv)
     add_both("removal", test_removal);
     qtest_add_func("/lf-accel/faults/refusals", test_refusals);
     qtest_add_func("/lf-accel/faults/several", test_several);
+    qtest_add_func("/lf-accel/faults/moved", test_moved);
     return g_test_run();
 }

@@ -377,37 +377,68 @@ static void column_write(const struct physics *physics, const struct place *plac
 		column->g[row] = age(physics, column->g[row], relax[row]);
 }
 
-static void column_stuck(const struct physics *physics, const struct place *place,
-			 const uint32_t *wear, const uint8_t *levels, uint32_t rows,
-			 struct column *column)
+/*
+ * Faults of a column, LF_CELL_*; false when none of its cells can have any. @first are the first words of the counters.
+ */
+static bool column_faults(const struct physics *physics, uint32_t tile, const uint32_t *first,
+			  const uint32_t *wear, uint32_t rows, struct draws *draws,
+			  uint16_t *faults)
 {
-	const uint32_t rest[3] = { place->tile, 0, 0 };
-	const uint32_t(*words)[DRAWS_MAX] = column->draws.words;
+	const uint32_t rest[3] = { tile, 0, 0 };
 	uint32_t most = 0;
 
 	for (uint32_t row = 0; row < rows; row++)
 		most = wear[row] > most ? wear[row] : most;
 	if (!physics->stuck_made && most <= physics->unworn)
-		return;
-	physics->draws->blocks(column->first, rest, physics->cell_key, rows, &column->draws);
+		return false;
+	physics->draws->blocks(first, rest, physics->cell_key, rows, draws);
 	for (uint32_t row = 0; row < rows; row++) {
-		const uint32_t block[4] = { words[0][row], words[1][row], words[2][row],
-					    words[3][row] };
-		struct cell cell;
-		uint16_t stuck;
+		const uint32_t block[4] = { draws->words[0][row], draws->words[1][row],
+					    draws->words[2][row], draws->words[3][row] };
 
-		if (block[2] >= physics->stuck_made && wear[row] <= physics->unworn)
+		faults[row] = 0;
+		if (block[2] < physics->stuck_made || wear[row] > physics->unworn)
+			faults[row] = stuck_by(physics, wear[row], block);
+	}
+	return true;
+}
+
+static void column_stuck(const struct physics *physics, const struct place *place,
+			 const uint32_t *wear, const uint8_t *levels, uint32_t rows,
+			 struct column *column)
+{
+	uint16_t faults[DRAWS_MAX];
+
+	if (!column_faults(physics, place->tile, column->first, wear, rows, &column->draws, faults))
+		return;
+	for (uint32_t row = 0; row < rows; row++) {
+		struct cell cell;
+
+		if (!faults[row])
 			continue;
-		stuck = stuck_by(physics, wear[row], block);
-		if (!stuck)
-			continue;
-		program_stuck(physics, levels[row], stuck, &cell);
+		program_stuck(physics, levels[row], faults[row], &cell);
 		column->g[row] = cell.conductance;
 		if (column->written) {
 			column->written->pulses[row] = cell.pulses;
 			column->written->failed[row] = cell.flags & LF_CELL_FAILED;
 		}
 	}
+}
+
+uint32_t xbar_physics_count_stuck(const struct physics *physics, const struct place *place,
+				  const uint32_t *wear, uint32_t rows)
+{
+	uint32_t first[DRAWS_MAX], count = 0;
+	uint16_t faults[DRAWS_MAX];
+	struct draws draws;
+
+	for (uint32_t row = 0; row < rows; row++)
+		first[row] = first_word(place) + row;
+	if (!column_faults(physics, place->tile, first, wear, rows, &draws, faults))
+		return 0;
+	for (uint32_t row = 0; row < rows; row++)
+		count += faults[row] != 0;
+	return count;
 }
 
 void xbar_physics_column(const struct physics *physics, const struct place *place,
@@ -480,9 +511,6 @@ uint16_t xbar_physics_stuck(const struct xbar_params *params, const struct place
 {
 	struct physics physics;
 
-	if (!params->stuck_on && !params->stuck_off && !history->stuck_parts &&
-	    params->endurance == XBAR_INFINITE)
-		return 0;
 	born_with(params, history->stuck_parts, &physics);
 	return stuck_at(&physics, place, history->wear);
 }

@@ -137,6 +137,10 @@ void xbar_physics_column(const struct physics *physics, const struct place *plac
 			 const uint32_t *wear, const uint8_t *levels, uint32_t rows,
 			 double *conductances, struct written *written);
 
+/* How many cells of a column of @rows, at most DRAWS_MAX, from @place on are stuck; @wear of each row. */
+uint32_t xbar_physics_count_stuck(const struct physics *physics, const struct place *place,
+				  const uint32_t *wear, uint32_t rows);
+
 /* The conductance of a cell that was erased and not written since. */
 double xbar_physics_erased(const struct physics *physics, const struct place *place, uint32_t wear);
 

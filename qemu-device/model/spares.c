@@ -88,17 +88,18 @@ static bool cells_may_stick(const struct xbar *xbar)
 /* Stuck cells of a physical column of weights in the first @rows rows of a tile. */
 static uint32_t count_column(const struct xbar *xbar, uint32_t tile, uint32_t column, uint32_t rows)
 {
-	struct history history = { .stuck_parts = (uint32_t)xbar->counters.stuck_parts,
-				   .temperature_mc = xbar->temperature_mc };
+	const struct history history = { .stuck_parts = (uint32_t)xbar->counters.stuck_parts,
+					 .temperature_mc = xbar->temperature_mc };
 	struct place place = { .tile = tile, .weight = column };
-	uint32_t stuck = 0;
+	uint32_t wear[KERNEL_GROUP], stuck = 0;
+	struct physics physics;
 
-	for (place.row = 0; place.row < rows; place.row++) {
-		history.wear = xbar_tiles_wear(xbar, tile, place.row);
-		for (place.side = 0; place.side < 2; place.side++)
-			for (place.slice = 0; place.slice < xbar->slices; place.slice++)
-				stuck += xbar_physics_stuck(&xbar->params, &place, &history) != 0;
-	}
+	xbar_physics_of(&xbar->params, &history, &physics);
+	for (uint32_t row = 0; row < rows; row++)
+		wear[row] = xbar_tiles_wear(xbar, tile, row);
+	for (place.side = 0; place.side < 2; place.side++)
+		for (place.slice = 0; place.slice < xbar->slices; place.slice++)
+			stuck += xbar_physics_count_stuck(&physics, &place, wear, rows);
 	return stuck;
 }
 

@@ -535,6 +535,8 @@ START_TEST(all_ways_to_ask_give_the_same)
 				.tile = c, .row = c, .weight = c % 16, .side = c & 1, .slice = c % 4
 			};
 
+			uint32_t stuck = xbar_physics_count_stuck(&physics, &place, wear, rows);
+
 			xbar_physics_column(&physics, &place, wear, levels, rows, column,
 					    c & 2 ? &written : NULL);
 			for (uint32_t i = 0; i < rows; i++, place.row++) {
@@ -544,11 +546,14 @@ START_TEST(all_ways_to_ask_give_the_same)
 				xbar_physics_cell(params, &place, &history, levels[i], &cell);
 				ck_assert_mem_eq(&cell.conductance, &column[i], sizeof(double));
 				ck_assert_double_le(cell.conductance, xbar_physics_bound(&physics));
+				stuck -=
+					cell.flags & (LF_CELL_STUCK_ON | LF_CELL_STUCK_OFF) ? 1 : 0;
 				if (!(c & 2))
 					continue;
 				ck_assert_uint_eq(cell.pulses, written.pulses[i]);
 				ck_assert(!(cell.flags & LF_CELL_FAILED) == !written.failed[i]);
 			}
+			ck_assert_uint_eq(stuck, 0);
 		}
 	xbar_params_free(params);
 }

@@ -12,6 +12,11 @@
 #define REGISTER_ROUNDS 4000
 #define JOB_ROUNDS 1500
 
+/* Cells with errors of every kind, and few of them that last. */
+#define ANALOG                                                             \
+    ",preset=wan2022,tiles=64,spare_weights=4,stuck_on=0.01,endurance=50," \
+    "relax_sigma_slope=0.01,retention_s=1000000,ir_drop=fast,wire_mohm=1000"
+
 #define ROWS 40
 #define COLS 24
 #define BATCH 3
@@ -118,7 +123,7 @@ static Job sound_job(Target *target)
         LF_OP_BARRIER, LF_OP_MVM,     LF_OP_MVM,      LF_OP_MVM,
         LF_OP_FUSE,    LF_OP_PROGRAM, LF_OP_READ,     LF_OP_CALIBRATE,
         LF_OP_CREATE,  LF_OP_COMMIT,  LF_OP_PUBLISH,  LF_OP_LIST,
-        LF_OP_ACCOUNT, LF_OP_DELETE,  LF_OP_SANITIZE,
+        LF_OP_ACCOUNT, LF_OP_DELETE,  LF_OP_SANITIZE, LF_OP_REFRESH,
     };
     Job job = {};
     struct lf_command
@@ -132,6 +137,11 @@ static Job sound_job(Target *target)
         command->input = job_buffer(&job, target->in, 0, ROWS * sizeof(float));
         command->output = job_buffer(&job, target->out, 0,
                                      COLS * sizeof(float));
+    }
+    if (command->opcode == LF_OP_REFRESH) {
+        job = (Job){ .command_count = 1 };
+        command->opcode = LF_OP_REFRESH;
+        command->matrix = target->matrix;
     }
     if (command->opcode == LF_OP_FUSE) {
         command->flags = LF_FUSE_AFFINE;
@@ -173,9 +183,9 @@ static void new_matrix(Target *target)
     target->matrix = matrix_new(target->device, ROWS, COLS, weights);
 }
 
-static void test_jobs(void)
+static void test_jobs(const void *options)
 {
-    Target target = { .device = device_start_default("") };
+    Target target = { .device = device_start_default(options) };
     uint64_t first_page;
 
     target.in = buffer_new(target.device, 3 * LF_PAGE_BYTES);
@@ -272,7 +282,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/lf-accel/hostile/registers", test_registers);
-    qtest_add_func("/lf-accel/hostile/jobs", test_jobs);
+    qtest_add_data_func("/lf-accel/hostile/jobs", "", test_jobs);
+    qtest_add_data_func("/lf-accel/hostile/jobs-analog", ANALOG, test_jobs);
     qtest_add_func("/lf-accel/hostile/amplified", test_amplified);
     return g_test_run();
 }

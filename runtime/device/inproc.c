@@ -9,6 +9,7 @@
 
 #include "qemu-device/model/params.h"
 #include "runtime/device/inproc.h"
+#include "runtime/device/preset.h"
 #include "runtime/device/status.h"
 
 /* What the model leaves to its embedder. */
@@ -97,7 +98,7 @@ static int set_option(struct options *options, const char *key, const char *valu
 	return 0;
 }
 
-/* Takes "inproc[:preset][,key=value...]" apart; @text is a copy that is cut up. */
+/* Takes "inproc[:preset|:file=PATH][,key=value...]" apart; @text is a copy that is cut up. */
 static int parse(char *text, struct options *options, struct lf_error *error)
 {
 	char message[XBAR_MESSAGE_BYTES];
@@ -110,10 +111,9 @@ static int parse(char *text, struct options *options, struct lf_error *error)
 	if (colon)
 		preset = colon + 1;
 	options->threads = DEFAULT_THREADS;
-	err = xbar_params_create(preset, &options->params);
+	err = preset_params(&options->params, preset, error);
 	if (err)
-		return lf_error_set(error, err == -ENOENT ? -EINVAL : err, "preset \"%s\": %s",
-				    preset, err == -ENOENT ? "is not known" : strerror(-err));
+		return err;
 	while (rest) {
 		char *key = strsep(&rest, ",");
 		char *value = strchr(key, '=');

@@ -243,7 +243,7 @@ static inline __m256i gaussian(__m256i bits)
 		value, _mm256_or_si256(_mm256_slli_epi32(bits, 16), _mm256_set1_epi32(1)));
 }
 
-/* Draws that the tables do not have, one by one: one in 1,024. */
+/* Draws that the tables do not have, one by one: one in 4,096. */
 static __attribute__((noinline)) __m256i draw_rare(const struct reading *reading, struct draw draw,
 						   uint32_t rare, __m256i bits, __m256i sigma,
 						   __m256i noise)

@@ -42,57 +42,50 @@ struct noise {
 	__m512i parts[2];
 };
 
-/* Word j of the 15 cells of a word of the lines, or none: the first 30 words of @pairs become sums of at most two cells. */
-static inline void make_tables(const uint16_t *cells, uint32_t rows, __m512i tables[WORD_TABLES])
-{
-	/*
-	 * Table t has cells 5t .. 5t + 4. Words 8t .. 8t + 3 of the pairs are the sums of subsets of cells 5t and 5t + 1, the next four
-	 * those of cells 5t + 2 and 5t + 3, word 24 + t is cell 5t + 4; cell 15 is none.
-	 */
-	static const uint16_t first[32] = {
-		15, 0,	15, 0,	15, 2,	15, 2,	15, 5, 15, 5,  15, 7,  15, 7,
-		15, 10, 15, 10, 15, 12, 15, 12, 4,  9, 14, 15, 15, 15, 15, 15,
-	};
-	static const uint16_t second[32] = {
-		15, 15, 1,  1,	15, 15, 3,  3,	15, 15, 6,  6,	15, 15, 8,  8,
-		15, 15, 11, 11, 15, 15, 13, 13, 15, 15, 15, 15, 15, 15, 15, 15,
-	};
-	static const uint16_t low[32] = {
-		0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3,
-		0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3,
-	};
-	static const uint16_t middle[32] = {
-		4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7,
-		4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7,
-	};
-	const __mmask32 last_cell = 0xffff0000;
-	__mmask32 inside = (1u << (rows < READING_WORD_ROWS ? rows : READING_WORD_ROWS)) - 1;
-	__m512i loaded = _mm512_maskz_loadu_epi16(inside, cells);
-	__m512i pairs =
-		_mm512_add_epi16(_mm512_permutexvar_epi16(_mm512_loadu_si512(first), loaded),
-				 _mm512_permutexvar_epi16(_mm512_loadu_si512(second), loaded));
-
-	for (int t = 0; t < WORD_TABLES; t++) {
-		const __m512i shift = _mm512_set1_epi16((int16_t)(8 * t));
-		__m512i table = _mm512_add_epi16(
-			_mm512_permutexvar_epi16(_mm512_add_epi16(_mm512_loadu_si512(low), shift),
-						 pairs),
-			_mm512_permutexvar_epi16(
-				_mm512_add_epi16(_mm512_loadu_si512(middle), shift), pairs));
-
-		tables[t] = _mm512_mask_add_epi16(
-			table, last_cell, table,
-			_mm512_permutexvar_epi16(_mm512_set1_epi16((int16_t)(24 + t)), pairs));
-	}
-}
-
+/*
+ * Tables of a column. Of the 15 cells of a word of the lines, words 9t .. 9t + 3 of the pairs are the sums of the subsets of cells 5t and
+ * 5t + 1, the next four those of cells 5t + 2 and 5t + 3, the next is cell 5t + 4: three of them make every entry of table t.
+ */
 static void prepare(const uint16_t *cells, uint32_t rows, struct tables *tables)
 {
-	uint32_t words = READING_WORDS(rows);
+	/* 15 is no cell. */
+	static const uint16_t first[32] = {
+		15, 0, 15, 0,  15, 2,  15, 2,  4,  15, 5,  15, 5,  15, 7,  15,
+		7,  9, 15, 10, 15, 10, 15, 12, 15, 12, 14, 15, 15, 15, 15, 15,
+	};
+	static const uint16_t second[32] = {
+		15, 15, 1,  1,	15, 15, 3,  3,	15, 15, 15, 6,	6,  15, 15, 8,
+		8,  15, 15, 15, 11, 11, 15, 15, 13, 13, 15, 15, 15, 15, 15, 15,
+	};
+	static const uint16_t parts[3][32] = {
+		{ 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3,
+		  0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3 },
+		{ 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7,
+		  4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7 },
+		{ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		  8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8 },
+	};
+	__m512i take[WORD_TABLES][3], *table = tables->sums;
 
-	for (uint32_t w = 0; w < words; w++)
-		make_tables(cells + w * READING_WORD_ROWS, rows - w * READING_WORD_ROWS,
-			    tables->sums + w * WORD_TABLES);
+	for (int t = 0; t < WORD_TABLES; t++)
+		for (int part = 0; part < 3; part++)
+			take[t][part] = _mm512_add_epi16(_mm512_loadu_si512(parts[part]),
+							 _mm512_set1_epi16((int16_t)(9 * t)));
+	for (uint32_t row = 0; row < rows; row += READING_WORD_ROWS, table += WORD_TABLES) {
+		uint32_t left = rows - row;
+		__mmask32 inside =
+			(1u << (left < READING_WORD_ROWS ? left : READING_WORD_ROWS)) - 1;
+		__m512i loaded = _mm512_maskz_loadu_epi16(inside, cells + row);
+		__m512i pairs = _mm512_add_epi16(
+			_mm512_permutexvar_epi16(_mm512_loadu_si512(first), loaded),
+			_mm512_permutexvar_epi16(_mm512_loadu_si512(second), loaded));
+
+		for (int t = 0; t < WORD_TABLES; t++)
+			table[t] = _mm512_add_epi16(
+				_mm512_add_epi16(_mm512_permutexvar_epi16(take[t][0], pairs),
+						 _mm512_permutexvar_epi16(take[t][1], pairs)),
+				_mm512_permutexvar_epi16(take[t][2], pairs));
+	}
 }
 
 /* Adds to the sums of @blocks (1 or 2) blocks of vectors from two columns at once, because lines are loaded for both. */
@@ -112,7 +105,6 @@ static inline void sum_blocks(const struct tables tables[2], uint32_t rows, cons
 
 		for (int i = 0; i < 2 * blocks; i++)
 			index[i] = _mm512_loadu_si512(lines + i / 2 * line_stride + i % 2 * 32);
-#pragma clang loop unroll(disable)
 		for (uint32_t t = 0; t < end; t++) {
 			__m512i table0 = tables[0].sums[first + t];
 			__m512i table1 = tables[1].sums[first + t];
@@ -277,10 +269,10 @@ draw_bits(const struct stream *stream, uint32_t vector, const int blocks, __m512
 	for (int i = 0; i < blocks; i++) {
 		__m512i product0 = _mm512_mul_epu32(
 			_mm512_add_epi64(_mm512_set1_epi64(vector + 8 * i), order), multiplier0);
-		__m512i product1 = _mm512_mul_epu32(
-			_mm512_xor_si512(_mm512_srli_epi64(product0, 32),
-					 _mm512_set1_epi64(stream->keys[0][1])),
-			multiplier1);
+		__m512i product1 =
+			_mm512_mul_epu32(_mm512_xor_si512(_mm512_srli_epi64(product0, 32),
+							  _mm512_set1_epi64(stream->keys[0][1])),
+					 multiplier1);
 
 		c0[i] = xor3(_mm512_srli_epi64(product1, 32), stream->c0, stream->keys[1][0]);
 		c1[i] = product1;
@@ -345,7 +337,7 @@ static inline __m512i gaussian(__m512i bits)
 				     value);
 }
 
-/* Draws that the tables do not have, one by one: one in 1,024. */
+/* Draws that the tables do not have, one by one: one in 4,096. */
 static __attribute__((noinline)) void draw_rare(const struct reading *reading,
 						const struct stream *stream, uint32_t vector,
 						uint32_t rare, __m512i bits, __m512i sigma,

@@ -377,24 +377,25 @@ static void column_write(const struct physics *physics, const struct place *plac
 		column->g[row] = age(physics, column->g[row], relax[row]);
 }
 
-/*
- * Faults of a column, LF_CELL_*; false when none of its cells can have any. @first are the first words of the counters.
- */
-static bool column_faults(const struct physics *physics, uint32_t tile, const uint32_t *first,
-			  const uint32_t *wear, uint32_t rows, struct draws *draws,
-			  uint16_t *faults)
+/* Faults of a column, LF_CELL_*; false when none of its cells can have any. */
+static bool column_faults(const struct physics *physics, const struct place *place,
+			  const uint32_t *wear, uint32_t rows, uint16_t *faults)
 {
-	const uint32_t rest[3] = { tile, 0, 0 };
+	const uint32_t rest[3] = { place->tile, 0, 0 };
+	uint32_t first[DRAWS_MAX];
+	struct draws draws;
 	uint32_t most = 0;
 
 	for (uint32_t row = 0; row < rows; row++)
 		most = wear[row] > most ? wear[row] : most;
 	if (!physics->stuck_made && most <= physics->unworn)
 		return false;
-	physics->draws->blocks(first, rest, physics->cell_key, rows, draws);
+	for (uint32_t row = 0; row < rows; row++)
+		first[row] = first_word(place) + row;
+	physics->draws->blocks(first, rest, physics->cell_key, rows, &draws);
 	for (uint32_t row = 0; row < rows; row++) {
-		const uint32_t block[4] = { draws->words[0][row], draws->words[1][row],
-					    draws->words[2][row], draws->words[3][row] };
+		const uint32_t block[4] = { draws.words[0][row], draws.words[1][row],
+					    draws.words[2][row], draws.words[3][row] };
 
 		faults[row] = 0;
 		if (block[2] < physics->stuck_made || wear[row] > physics->unworn)
@@ -409,7 +410,7 @@ static void column_stuck(const struct physics *physics, const struct place *plac
 {
 	uint16_t faults[DRAWS_MAX];
 
-	if (!column_faults(physics, place->tile, column->first, wear, rows, &column->draws, faults))
+	if (!column_faults(physics, place, wear, rows, faults))
 		return;
 	for (uint32_t row = 0; row < rows; row++) {
 		struct cell cell;
@@ -428,13 +429,10 @@ static void column_stuck(const struct physics *physics, const struct place *plac
 uint32_t xbar_physics_count_stuck(const struct physics *physics, const struct place *place,
 				  const uint32_t *wear, uint32_t rows)
 {
-	uint32_t first[DRAWS_MAX], count = 0;
 	uint16_t faults[DRAWS_MAX];
-	struct draws draws;
+	uint32_t count = 0;
 
-	for (uint32_t row = 0; row < rows; row++)
-		first[row] = first_word(place) + row;
-	if (!column_faults(physics, place->tile, first, wear, rows, &draws, faults))
+	if (!column_faults(physics, place, wear, rows, faults))
 		return 0;
 	for (uint32_t row = 0; row < rows; row++)
 		count += faults[row] != 0;

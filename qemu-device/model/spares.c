@@ -241,12 +241,12 @@ static int test_matrix(struct xbar *xbar, struct matrix *matrix, bool map, uint1
 		.matrix = matrix,
 		.map = map,
 		.findings = findings,
-		.counts = (uint32_t *)(findings + tiles),
 		.maps = maps,
 	};
 
 	if (!findings)
 		return -ENOMEM;
+	test.counts = (uint32_t *)(findings + tiles);
 	xbar_device_parallel(xbar, tiles, test_tile, &test);
 	matrix->entry.stuck_before = matrix->entry.stuck_cells = matrix->entry.spares = 0;
 	for (uint32_t i = 0; i < tiles; i++) {

@@ -341,7 +341,7 @@ static double misfit_of(const struct targets *targets, const double at[2])
 		double sigma = at[0] + (targets->flat ? 0 : at[1] * targets->bins[i].target);
 		double expected = square(sigma), seen = targets->bins[i].accepted_squares;
 
-		if (targets->bins[i].accepted < WRITES_LEAST)
+		if (targets->bins[i].accepted < CELLS_LEAST)
 			continue;
 		if (targets->tolerance > 0)
 			expected *= truncated_variance(targets->tolerance / sigma);
@@ -349,7 +349,7 @@ static double misfit_of(const struct targets *targets, const double at[2])
 		squares += square(xbar_sqrt(seen > 0 ? seen / expected : 0) - 1);
 		count++;
 	}
-	return count ? xbar_sqrt(squares / count) : 0;
+	return count ? xbar_sqrt(squares / count) : -1;
 }
 
 /* Writes that took the last pulse and erred by more than the tolerance. */

@@ -100,7 +100,9 @@ static void set_programming(struct setting *setting, const struct fit_programmin
 	const struct fit_number pulses = { fit->tolerance.value > 0 ? fit->most_pulses : 1, 0 };
 
 	set_number(setting, "program_sigma", &fit->sigma, 6, fit->count);
-	add_residual(setting, fit->misfit, "spread of a target over the fitted one, less one, rms");
+	if (fit->misfit >= 0)
+		add_residual(setting, fit->misfit,
+			     "spread of a target over the fitted one, less one, rms");
 	set_number(setting, "program_sigma_slope", &fit->slope, 6, fit->count);
 	set_number(setting, "verify_tolerance", &fit->tolerance, 6, fit->count);
 	set_number(setting, "verify_pulses", &pulses, 0, fit->count);

@@ -113,7 +113,7 @@ struct fit_number {
  * @failed: writes that ended outside of the tolerance
  * @count: writes
  * @targets: different ones
- * @misfit: rms over the targets of observed over expected spread, less one
+ * @misfit: rms over the targets of observed over expected spread, less one; negative where no target has ten writes
  */
 struct fit_programming {
 	struct fit_number sigma;

@@ -248,7 +248,8 @@ int lf_measurements_read(struct lf_measurements *measurements, const char *path,
 	ret = lf_file_map_open(&map, path, FILE_BYTES_MAX, error);
 	if (ret)
 		return ret;
-	reader.next = (const char *)map.bytes;
+	/* An empty file is mapped nowhere. */
+	reader.next = map.size_bytes ? (const char *)map.bytes : "";
 	reader.end = reader.next + map.size_bytes;
 	ret = read_header(&reader);
 	if (!ret)

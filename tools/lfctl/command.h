@@ -85,6 +85,7 @@ extern const struct command wear_commands[];
 extern const struct command train_commands[];
 extern const struct command eval_commands[];
 extern const struct command study_commands[];
+extern const struct command preset_commands[];
 
 /** command_areas() - the tables above, ended by NULL */
 const struct command *const *command_areas(void);

@@ -92,8 +92,8 @@ static void lf_pci_tell_port(PCIDevice *port)
     pci_word_test_and_clear_mask(express + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDS);
     pci_word_test_and_clear_mask(express + PCI_EXP_LNKSTA,
                                  PCI_EXP_LNKSTA_DLLLA);
-    pci_word_test_and_set_mask(express + PCI_EXP_SLTSTA,
-                               PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC);
+    /* Not the link's change as well: QEMU's ports let no host clear that. */
+    pci_word_test_and_set_mask(express + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDC);
     /* The control written as it is makes the port look at its status anew. */
     pcie_cap_slot_get(port, &control, &status);
     pcie_cap_slot_write_config(port, control, status,

@@ -584,6 +584,11 @@ static void expect_gone(Way way, bool native)
         g_assert_cmphex(qpci_config_readw(port, express + PCI_EXP_LNKSTA) &
                             PCI_EXP_LNKSTA_DLLLA,
                         ==, 0);
+        /* An event that stays is an interrupt that does not end. */
+        qpci_config_writew(port, express + PCI_EXP_SLTSTA, status);
+        g_assert_cmphex(qpci_config_readw(port, express + PCI_EXP_SLTSTA) &
+                            ~PCI_EXP_SLTSTA_EIS,
+                        ==, 0);
     }
     /* What it used is free again. */
     qtest_qmp_assert_success(

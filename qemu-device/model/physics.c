@@ -388,7 +388,7 @@ static bool column_faults(const struct physics *physics, const struct place *pla
 
 	for (uint32_t row = 0; row < rows; row++)
 		most = wear[row] > most ? wear[row] : most;
-	if (!physics->stuck_made && most <= physics->unworn)
+	if (!rows || (!physics->stuck_made && most <= physics->unworn))
 		return false;
 	for (uint32_t row = 0; row < rows; row++)
 		first[row] = first_word(place) + row;

@@ -49,8 +49,8 @@ START_TEST(gaussians_are_the_same)
 	static double z[DRAWS_MAX + 1];
 	uint64_t state = rig_seed();
 
-	for (int round = 0; round < 2000; round++) {
-		uint32_t count = 1 + draw_below(&state, round < 40 ? 40 : DRAWS_MAX);
+	for (int round = 0; round < 320; round++) {
+		uint32_t count = 1 + draw_below(&state, round < 64 ? 40 : DRAWS_MAX);
 
 		for (uint32_t i = 0; i < count; i++) {
 			low[i] = draw(&state);

@@ -388,7 +388,7 @@ END_TEST
 /* The operand of a READ of cells is as wide as its cells. */
 START_TEST(reads_of_cells_are_checked)
 {
-	struct lf_cell cells[2 * COLS * 8];
+	struct lf_cell cells[2 * COLS * 8 + 1]; /* room for what is only out of place */
 	struct buffer buffer = { cells, sizeof(cells) };
 	struct lf_command good = {
 		.opcode = LF_OP_READ,
@@ -407,7 +407,7 @@ START_TEST(reads_of_cells_are_checked)
 	bad[0].flags = LF_READ_CELLS << 1;
 	bad[1].output.stride -= 4;
 	bad[2].first = 71;
-	bad[3].output.offset = 4;
+	bad[3].output.offset = 2;
 	bad[4].output.stride += 2;
 	bad[5].opcode = LF_OP_CALIBRATE;
 	ck_assert_uint_eq(rig_run(&rig, &good, 1, &buffer, 1), LF_STATUS_OK);

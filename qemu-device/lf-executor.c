@@ -93,6 +93,7 @@ static void lf_executor_vm_state(void *opaque, bool running, RunState state)
 
     s->vm_running = running;
     if (running) {
+        lf_executor_settle(s);
         lf_executor_wake(s);
         return;
     }

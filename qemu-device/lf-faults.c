@@ -310,12 +310,15 @@ bool lf_faults_spoil_record(LFAccel *s, LFQueue *queue,
            lf_faults_strike(s, LF_INJECT_DUPLICATE_TAG, queue);
 }
 
-/* What is done to the model, which no job is using. */
+/*
+ * What is done to the model, which no job is using. The cells of a machine that
+ * is stopped may be another's already.
+ */
 void lf_faults_settle(LFAccel *s)
 {
     LFFault *fault = &s->faults[LF_INJECT_STUCK_CELLS];
 
-    if (fault->armed) {
+    if (fault->armed && s->vm_running) {
         fault->armed = false;
         trace_lf_accel_fault_struck("fault-stuck-cells", 0);
         xbar_inject_stuck(s->xbar, fault->argument);

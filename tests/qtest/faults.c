@@ -550,9 +550,13 @@ static void test_stuck_cells(const void *data)
     g_assert_cmpuint(multiply(device, matrix, later), ==, LF_STATUS_OK);
     g_assert_cmpmem(after, sizeof(after), later, sizeof(later));
 
-    /* More of them, the old ones among them. */
+    /* More of them, the old ones among them; not while the machine is stopped. */
+    qtest_qmp_assert_success(device->qts, "{'execute': 'stop'}");
     raise_fault(device, way, LF_INJECT_STUCK_CELLS, "fault-stuck-cells", -1,
                 parts);
+    g_assert_true(is_armed(device, LF_INJECT_STUCK_CELLS));
+    qtest_qmp_assert_success(device->qts, "{'execute': 'cont'}");
+    g_assert_false(is_armed(device, LF_INJECT_STUCK_CELLS));
     g_assert_cmpuint(count_stuck(device, matrix), >, stuck);
     device_stop(device);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The estimators. Those with a likelihood are maximised by the method of Nelder and Mead (1965), and their standard errors are
- * those of the curvature at the maximum; relaxation is a regression whose standard errors are a jackknife over cells, because
+ * The estimators. Those with a likelihood are maximised, and their standard errors are those of the curvature at the maximum;
+ * relaxation is a regression whose standard errors are a jackknife over cells, because
  * the readings of a cell go together.
  */
 #include <errno.h>
@@ -21,149 +21,11 @@
 
 #define JACKKNIFE	20
 
-#define SQRT_2_PI	2.5066282746310002
 #define MINUS_INFINITY	(-1e300)
 
 static double square(double x)
 {
 	return x * x;
-}
-
-static double normal_density(double x)
-{
-	return xbar_exp(-x * x / 2) / SQRT_2_PI;
-}
-
-/* Share of N(0, 1) above @x >= 0: a series near 0, Laplace's continued fraction far from it. */
-static double normal_tail(double x)
-{
-	if (x < 3) {
-		double term = x, sum = x;
-
-		for (int n = 3; n < 80; n += 2) {
-			term *= x * x / n;
-			sum += term;
-		}
-		return 0.5 - normal_density(x) * sum;
-	}
-	double fraction = x;
-
-	for (int n = 60; n > 0; n--)
-		fraction = x + n / fraction;
-	return normal_density(x) / fraction;
-}
-
-/* Share of N(0, 1) below @x. */
-static double normal_below(double x)
-{
-	return x < 0 ? normal_tail(-x) : 1 - normal_tail(x);
-}
-
-/**
- * struct likelihood - of two parameters
- * @log_of: its logarithm
- * @context: what it is of
- */
-struct likelihood {
-	double (*log_of)(const void *context, const double parameters[2]);
-	const void *context;
-};
-
-struct corner {
-	double at[2];
-	double height;
-};
-
-static double height_of(const struct likelihood *likelihood, const double at[2])
-{
-	return likelihood->log_of(likelihood->context, at);
-}
-
-/* A corner on the line from @from through @middle, @factor of the way. */
-static struct corner step_to(const struct likelihood *likelihood, const double middle[2],
-			     const double from[2], double factor)
-{
-	struct corner corner;
-
-	for (int i = 0; i < 2; i++)
-		corner.at[i] = middle[i] + factor * (middle[i] - from[i]);
-	corner.height = height_of(likelihood, corner.at);
-	return corner;
-}
-
-static int compare_corners(const void *left, const void *right)
-{
-	const struct corner *a = left, *b = right;
-
-	return (a->height < b->height) - (a->height > b->height);
-}
-
-/* Moves @at, which begins at a guess with steps of @size, to the maximum. */
-static void maximise(const struct likelihood *likelihood, double at[2], const double size[2])
-{
-	struct corner corners[3];
-
-	for (int i = 0; i < 3; i++) {
-		corners[i].at[0] = at[0] + (i == 1 ? size[0] : 0);
-		corners[i].at[1] = at[1] + (i == 2 ? size[1] : 0);
-		corners[i].height = height_of(likelihood, corners[i].at);
-	}
-	for (int round = 0; round < 400; round++) {
-		struct corner tried, further;
-		double middle[2];
-
-		qsort(corners, 3, sizeof(corners[0]), compare_corners);
-		for (int i = 0; i < 2; i++)
-			middle[i] = (corners[0].at[i] + corners[1].at[i]) / 2;
-		tried = step_to(likelihood, middle, corners[2].at, 1);
-		if (tried.height > corners[0].height) {
-			further = step_to(likelihood, middle, corners[2].at, 2);
-			corners[2] = further.height > tried.height ? further : tried;
-			continue;
-		}
-		if (tried.height > corners[1].height) {
-			corners[2] = tried;
-			continue;
-		}
-		further = step_to(likelihood, middle, corners[2].at, -0.5);
-		if (further.height > corners[2].height) {
-			corners[2] = further;
-			continue;
-		}
-		for (int i = 1; i < 3; i++)
-			corners[i] = step_to(likelihood, corners[0].at, corners[i].at, -0.5);
-	}
-	qsort(corners, 3, sizeof(corners[0]), compare_corners);
-	at[0] = corners[0].at[0];
-	at[1] = corners[0].at[1];
-}
-
-/* Standard errors from the second differences of the logarithm at its maximum; 0 where it is not curved. */
-static void errors_at(const struct likelihood *likelihood, const double at[2], const double size[2],
-		      double errors[2])
-{
-	double curve[2], mixed, determinant, top = height_of(likelihood, at), shifted[4];
-
-	for (int i = 0; i < 2; i++) {
-		double up[2] = { at[0], at[1] }, down[2] = { at[0], at[1] };
-
-		up[i] += size[i];
-		down[i] -= size[i];
-		curve[i] = (2 * top - height_of(likelihood, up) - height_of(likelihood, down)) /
-			   square(size[i]);
-	}
-	for (int i = 0; i < 4; i++) {
-		const double corner[2] = { at[0] + (i & 1 ? size[0] : -size[0]),
-					   at[1] + (i & 2 ? size[1] : -size[1]) };
-
-		shifted[i] = height_of(likelihood, corner);
-	}
-	mixed = (shifted[1] + shifted[2] - shifted[0] - shifted[3]) / (4 * size[0] * size[1]);
-	determinant = curve[0] * curve[1] - square(mixed);
-	for (int i = 0; i < 2; i++)
-		errors[i] = determinant > 0 && curve[1 - i] > 0
-				    ? xbar_sqrt(curve[1 - i] / determinant)
-				    : 0;
 }
 
 /**
@@ -206,7 +68,7 @@ static double programming_likelihood(const void *context, const double parameter
 		       targets->bins[i].squares / (2 * square(sigma));
 		if (targets->tolerance > 0)
 			sum += targets->bins[i].retries *
-			       xbar_log(2 * normal_tail(targets->tolerance / sigma));
+			       xbar_log(2 * fit_normal_tail(targets->tolerance / sigma));
 	}
 	/* A slope that nothing depends on stays where it is. */
 	return targets->flat ? sum - square(parameters[1]) : sum;
@@ -241,7 +103,7 @@ static double truncated_variance(double bound)
 	/* The difference would cancel; the uniform distribution's next term is below its rounding. */
 	if (bound < 1e-3)
 		return square(bound) / 3;
-	return 1 - 2 * bound * normal_density(bound) / (1 - 2 * normal_tail(bound));
+	return 1 - 2 * bound * fit_normal_density(bound) / (1 - 2 * fit_normal_tail(bound));
 }
 
 /**
@@ -370,7 +232,7 @@ static size_t count_failed(const struct fit_data *data, const struct fit_program
 static void fit_spread(struct targets *targets, const struct accepted *accepted,
 		       struct fit_programming *fit)
 {
-	const struct likelihood likelihood = { programming_likelihood, targets };
+	const struct fit_likelihood likelihood = { programming_likelihood, targets };
 	double at[2] = { 0 }, size[2], errors[2], squares = 0;
 
 	for (size_t i = 0; i < TARGET_BINS; i++)
@@ -382,13 +244,13 @@ static void fit_spread(struct targets *targets, const struct accepted *accepted,
 		at[0] = xbar_sqrt(squares / fit->count);
 		at[1] = 0;
 		size[0] = size[1] = at[0] / 4;
-		maximise(&likelihood, at, size);
+		fit_maximise(&likelihood, at, size);
 		if (targets->tolerance > 0)
 			targets->tolerance = tolerance_of(accepted->variance,
 							  at[0] + (targets->flat ? 0 : at[1] / 2));
 	}
 	size[0] = size[1] = xbar_sqrt(square(at[0]) + square(at[1])) * 1e-2;
-	errors_at(&likelihood, at, size, errors);
+	fit_errors_at(&likelihood, at, size, errors);
 	fit->sigma = (struct fit_number){ at[0], errors[0] };
 	if (!targets->flat)
 		fit->slope = (struct fit_number){ at[1], errors[1] };
@@ -625,14 +487,15 @@ static double endurance_likelihood(const void *context, const double parameters[
 		if (cell->stuck)
 			continue;
 		if (cell->worn_before > 0) {
-			share = normal_below((xbar_log(cell->worn_before) - parameters[0]) /
-					     parameters[1]);
+			share = fit_normal_below((xbar_log(cell->worn_before) - parameters[0]) /
+						 parameters[1]);
 			if (cell->worn_after > 0)
-				share -= normal_below((xbar_log(cell->worn_after) - parameters[0]) /
-						      parameters[1]);
+				share -= fit_normal_below(
+					(xbar_log(cell->worn_after) - parameters[0]) /
+					parameters[1]);
 		} else {
-			share = last > 0 ? normal_below((parameters[0] - xbar_log(last)) /
-							parameters[1])
+			share = last > 0 ? fit_normal_below((parameters[0] - xbar_log(last)) /
+							    parameters[1])
 					 : 1;
 		}
 		sum += xbar_log(share > 1e-300 ? share : 1e-300);
@@ -642,7 +505,7 @@ static double endurance_likelihood(const void *context, const double parameters[
 
 void fit_endurance(const struct fit_data *data, struct fit_endurance *fit)
 {
-	const struct likelihood likelihood = { endurance_likelihood, data };
+	const struct fit_likelihood likelihood = { endurance_likelihood, data };
 	double at[2] = { 0, 0.5 }, size[2] = { 0.5, 0.2 }, errors[2], on = 0;
 
 	*fit = (struct fit_endurance){ 0 };
@@ -659,9 +522,9 @@ void fit_endurance(const struct fit_data *data, struct fit_endurance *fit)
 	if (fit->worn < CELLS_LEAST)
 		return;
 	at[0] /= fit->worn;
-	maximise(&likelihood, at, size);
+	fit_maximise(&likelihood, at, size);
 	size[0] = size[1] = at[1] * 1e-2;
-	errors_at(&likelihood, at, size, errors);
+	fit_errors_at(&likelihood, at, size, errors);
 	fit->median.value = xbar_exp(at[0]);
 	fit->median.error = fit->median.value * errors[0];
 	fit->spread = (struct fit_number){ at[1], errors[1] };

@@ -98,6 +98,31 @@ int fit_data_make(struct fit_data *data, const struct lf_measurements *measureme
 
 void fit_data_free(struct fit_data *data);
 
+double fit_normal_density(double x);
+
+/* Share of N(0, 1) above @x >= 0, to ten digits. */
+double fit_normal_tail(double x);
+
+/* Share of N(0, 1) below @x. */
+double fit_normal_below(double x);
+
+/**
+ * struct fit_likelihood - of two parameters
+ * @log_of: its logarithm
+ * @context: what it is of
+ */
+struct fit_likelihood {
+	double (*log_of)(const void *context, const double parameters[2]);
+	const void *context;
+};
+
+/* Moves @at, which begins at a guess with steps of @size, to the maximum. */
+void fit_maximise(const struct fit_likelihood *likelihood, double at[2], const double size[2]);
+
+/* Standard errors from the second differences of the logarithm at its maximum; 0 where it is not curved. */
+void fit_errors_at(const struct fit_likelihood *likelihood, const double at[2],
+		   const double size[2], double errors[2]);
+
 /* A value with its standard error. */
 struct fit_number {
 	double value;

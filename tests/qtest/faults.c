@@ -349,6 +349,16 @@ static void function_reset(Device *device)
     qpci_config_writel(device->pci, PCI_BASE_ADDRESS_0, device->registers.addr);
 }
 
+/* Of all behind the port. */
+static void bus_reset(Device *device)
+{
+    qpci_config_writew(device->port, PCI_BRIDGE_CONTROL,
+                       PCI_BRIDGE_CTL_BUS_RESET);
+    qpci_config_writew(device->port, PCI_BRIDGE_CONTROL, 0);
+    qpci_device_enable(device->pci);
+    qpci_config_writel(device->pci, PCI_BASE_ADDRESS_0, device->registers.addr);
+}
+
 static void reopen(Device *device)
 {
     device_wait(device, LF_REG_CONTROL, LF_CONTROL_RESET, 0);
@@ -385,6 +395,14 @@ static void test_all_ones(const void *data)
     raise_fault(device, way, LF_INJECT_ALL_ONES, "fault-all-ones", -1, 0);
     g_assert_cmphex(device_read(device, LF_REG_STATUS), ==, ~0u);
     function_reset(device);
+    g_assert_cmphex(device_read(device, LF_REG_MAGIC), ==, LF_MAGIC);
+    reopen(device);
+    device_stop(device);
+
+    device = device_start_behind_port(",debug=on", true);
+    raise_fault(device, way, LF_INJECT_ALL_ONES, "fault-all-ones", -1, 0);
+    g_assert_cmphex(device_read(device, LF_REG_STATUS), ==, ~0u);
+    bus_reset(device);
     g_assert_cmphex(device_read(device, LF_REG_MAGIC), ==, LF_MAGIC);
     reopen(device);
     device_stop(device);

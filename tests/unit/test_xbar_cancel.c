@@ -199,6 +199,34 @@ START_TEST(calibrating)
 }
 END_TEST
 
+/* Not begun, or done whole. */
+START_TEST(refreshing)
+{
+	struct bench *bench = bench_open("tiles=64,tile_rows=64,tile_cols=128");
+	struct rig *rig = &bench->rig;
+	struct lf_matrix_info before, after;
+	struct lf_telemetry_block totals;
+	struct lf_command command = { .opcode = LF_OP_REFRESH, .matrix = bench->matrix };
+
+	rig_list(rig, &before, 1);
+	xbar_telemetry(rig->xbar, &totals);
+	rig->patience = 1;
+	atomic_store(&rig->asked, 0);
+	ck_assert_uint_eq(rig_run(rig, &command, 1, NULL, 0), LF_STATUS_ABORTED);
+	check_totals(rig, &totals);
+	rig->patience = 0;
+	rig_list(rig, &after, 1);
+	ck_assert_mem_eq(&before, &after, sizeof(before));
+	rig->patience = 2;
+	atomic_store(&rig->asked, 0);
+	xbar_telemetry(rig->xbar, &totals);
+	ck_assert_uint_eq(rig_run(rig, &command, 1, NULL, 0), LF_STATUS_OK);
+	check_totals(rig, &totals);
+	ck_assert_uint_eq(rig->completion.result, ROWS * COLS * 8);
+	bench_close(bench);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("xbar cancel");
@@ -210,6 +238,7 @@ int main(void)
 	tcase_add_test(tests, a_product_with_conversions);
 	tcase_add_test(tests, programming);
 	tcase_add_test(tests, calibrating);
+	tcase_add_test(tests, refreshing);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

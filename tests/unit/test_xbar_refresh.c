@@ -370,6 +370,27 @@ START_TEST(matrices_become_due)
 }
 END_TEST
 
+/* What has been told of is not told again when the time comes of a matrix that is not there any more. */
+START_TEST(who_is_gone_is_not_due)
+{
+	int8_t weights[64] = { 0 };
+	uint32_t second;
+	struct rig rig;
+
+	rig_open(&rig, "isaac", GEOMETRY ",refresh_s=100");
+	rig_matrix(&rig, 8, 8, weights);
+	xbar_advance_time(rig.xbar, 50 * SECOND);
+	second = rig_matrix(&rig, 8, 8, weights);
+	xbar_advance_time(rig.xbar, 60 * SECOND);
+	ck_assert_uint_eq(xbar_take_events(rig.xbar), LF_EVENT_REFRESH);
+	ck_assert_uint_eq(rig_delete(&rig, second), LF_STATUS_OK);
+	xbar_advance_time(rig.xbar, 60 * SECOND);
+	ck_assert_uint_eq(xbar_take_events(rig.xbar), 0);
+	ck_assert_uint_eq(telemetry_of(&rig).refresh_due, 1);
+	rig_close(&rig);
+}
+END_TEST
+
 /* The time that a job takes is time that passes. */
 START_TEST(work_ages)
 {
@@ -404,6 +425,7 @@ int main(void)
 	tcase_add_test(tests, the_account_pays);
 	tcase_add_test(tests, what_cannot_be_refreshed);
 	tcase_add_test(tests, matrices_become_due);
+	tcase_add_test(tests, who_is_gone_is_not_due);
 	tcase_add_test(tests, work_ages);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

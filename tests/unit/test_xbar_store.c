@@ -463,6 +463,8 @@ START_TEST(entries_are_as_long_as_the_stride)
 			ck_assert_uint_eq(memory[2 * stride + i], 0);
 		for (uint32_t i = bytes; i < stride; i++)
 			ck_assert_uint_eq(memory[i], 0xee);
+		for (uint32_t i = 2 * stride + bytes; i < sizeof(memory); i++)
+			ck_assert_uint_eq(memory[i], 0xee);
 	}
 	rig_close(&rig);
 }

@@ -219,7 +219,7 @@ static inline __m256i gaussian(__m256i bits)
 	enum { TABLE_WORDS = sizeof(struct noise_table) / sizeof(uint16_t) };
 	const uint16_t *values = xbar_noise_tables[0].value, *slopes = xbar_noise_tables[0].slope;
 	/* Gathers take 32 bits: of the last array, the word before comes with it. */
-	const uint16_t *curves = xbar_noise_tables[0].curve - 1;
+	const uint16_t *curves = slopes + NOISE_PIECES - 1;
 	const __m256i word = _mm256_set1_epi32(0xffff);
 	__m256i tail = _mm256_and_si256(bits, _mm256_set1_epi32(0x7fff));
 	__m256i fine = _mm256_cmpgt_epi32(_mm256_set1_epi32(NOISE_FINE), tail);

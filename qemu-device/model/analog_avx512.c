@@ -194,7 +194,8 @@ static void sum_squares(const struct read *read, const uint16_t *cells, __m512 s
 		for (uint32_t half = 0; half < halves; half++) {
 			const uint16_t *lines = read->lines + half / 2 * read->line_stride +
 						half % 2 * 32 + (size_t)word * READING_LANES;
-			__m512i low = sums[half][0], high = sums[half][1], index;
+			__m512i low = sums[half][0], high = sums[half][1];
+			__m512i index = _mm512_setzero_si512();
 
 			for (uint32_t t = 0; t * TABLE_ROWS < rows; t++) {
 				__m512i words[2];

@@ -38,10 +38,13 @@ static void make_reading(struct reading *reading, uint32_t rows, uint64_t *state
 		.high = (int32_t)draw_below(state, 200),
 		.ideal = !draw_below(state, 4),
 		.noise = draw_below(state, 3),
-		.noise_shift = 10 + draw_below(state, 14),
+		.noise_shift = 15 + draw_below(state, 9),
 		.cell_sigma = (float)draw_below(state, 1000) / 300.0f,
 		.key = { draw(state), draw(state) },
 	};
+	/* Sums of whole levels, not of any number of bits. */
+	if (reading->ideal)
+		reading->shift += 4;
 	reading->rest = (int32_t)draw_below(state, 1u << reading->shift);
 	reading->slice_stride = rows + draw_below(state, 5);
 	reading->side_stride = reading->slices * reading->slice_stride;

@@ -264,5 +264,17 @@ def test_a_study_goes_on_where_it_was_interrupted():
             assert "points.jsonl:2" in run.errors, run
 
 
+def test_a_study_of_what_was_learned_elsewhere_is_refused():
+    with fixture.bench(deployed=True) as bench:
+        pool = bench.folder / "other"
+        fixture.write_pool(pool, modules=3, rank=2)
+        bench.train("--adapter", bench.out / "adapted")
+        run = study(bench, *SWEEPS, "--pool", pool, "--adapter", bench.out / "adapted",
+                    status=fixture.FAILED)
+        assert "trained with another pool" in run.errors, run
+        run = study(bench, *SWEEPS, "--adapter", bench.task / "labels.json", status=fixture.FAILED)
+        assert "labels.json" in run.errors, run
+
+
 if __name__ == "__main__":
     sys.exit(ktap.main(sys.modules[__name__]))

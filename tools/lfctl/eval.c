@@ -31,26 +31,6 @@ static int check(const void *opaque, struct lf_error *error)
 	return places_check(&values->places, "", error);
 }
 
-/* What was trained for one model or pool means nothing for another, and a linear head nothing for other labels. */
-static int check_config(const json_t *config, const struct session *session,
-			const struct recipe *recipe, const char *path, struct lf_error *error)
-{
-	json_t *here = adaptation_config(session, recipe);
-	const json_t *pool = json_object_get(here, "pool");
-	int ret = 0;
-
-	if (!json_equal(json_object_get(here, "model"), json_object_get(config, "model")))
-		ret = lf_error_set(error, -EINVAL, "%s: was trained with another model", path);
-	else if (pool && !json_equal((json_t *)pool, json_object_get(config, "pool")))
-		ret = lf_error_set(error, -EINVAL, "%s: was trained with another pool", path);
-	else if (!strcmp(recipe->head, "linear") &&
-		 !json_equal(json_object_get(here, "labels"), json_object_get(config, "labels")))
-		ret = lf_error_set(error, -EINVAL,
-				   "%s: its linear head was trained for other labels", path);
-	json_decref(here);
-	return ret;
-}
-
 static int save_predictions(const char *path, const struct session *session,
 			    const uint32_t *predictions, struct lf_error *error)
 {
@@ -129,7 +109,7 @@ static int eval_checkpoint(const struct eval_values *values, const struct lf_che
 		return ret;
 	json_object_set_new(result, "task", json_string(options.task));
 	json_object_set_new(result, "samples", json_pack("{s:i}", "test", (int)session.test.count));
-	ret = check_config(config, &session, &recipe, places->adapter, error);
+	ret = adaptation_check(config, &session, &recipe, places->adapter, error);
 	if (!ret)
 		ret = apply(values, &recipe, checkpoint, &session, result, error);
 	if (!ret)

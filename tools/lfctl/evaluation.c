@@ -168,6 +168,25 @@ json_t *adaptation_config(const struct session *session, const struct recipe *re
 	return config;
 }
 
+int adaptation_check(const json_t *config, const struct session *session,
+		     const struct recipe *recipe, const char *path, struct lf_error *error)
+{
+	json_t *here = adaptation_config(session, recipe);
+	const json_t *pool = json_object_get(here, "pool");
+	int ret = 0;
+
+	if (!json_equal(json_object_get(here, "model"), json_object_get(config, "model")))
+		ret = lf_error_set(error, -EINVAL, "%s: was trained with another model", path);
+	else if (pool && !json_equal((json_t *)pool, json_object_get(config, "pool")))
+		ret = lf_error_set(error, -EINVAL, "%s: was trained with another pool", path);
+	else if (!strcmp(recipe->head, "linear") &&
+		 !json_equal(json_object_get(here, "labels"), json_object_get(config, "labels")))
+		ret = lf_error_set(error, -EINVAL,
+				   "%s: its linear head was trained for other labels", path);
+	json_decref(here);
+	return ret;
+}
+
 double wall_clock_s(void)
 {
 	struct timespec now;

@@ -74,6 +74,18 @@ json_t *cost_json(const struct lf_counters *before, const struct lf_counters *af
  */
 json_t *adaptation_config(const struct session *session, const struct recipe *recipe);
 
+/**
+ * adaptation_check() - whether an adaptation belongs to this session
+ * @config: of the adaptation
+ * @path: of its file, for @error
+ *
+ * What was trained for one model or pool means nothing for another, and a linear head nothing for other labels.
+ *
+ * Return: 0 or -EINVAL.
+ */
+int adaptation_check(const json_t *config, const struct session *session,
+		     const struct recipe *recipe, const char *path, struct lf_error *error);
+
 /** wall_clock_s() - seconds of a clock that only runs forward */
 double wall_clock_s(void);
 

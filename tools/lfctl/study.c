@@ -229,8 +229,8 @@ static int test_ideal(struct study *study, struct session *session, struct lf_er
 }
 
 /* What the ideal device does with what was learned: the measure of all others. */
-static int apply_ideal(const struct study_values *values, struct study *study,
-		       struct lf_error *error)
+static int apply_ideal(const struct study_values *values, struct study *study, const json_t *config,
+		       const char *path, struct lf_error *error)
 {
 	struct lf_lorafusion_options rates;
 	struct session session;
@@ -241,7 +241,9 @@ static int apply_ideal(const struct study_values *values, struct study *study,
 	if (ret)
 		return ret;
 	study->layers = lf_encoder_layers(session.encoder);
-	ret = make_heads(study, &session, error);
+	ret = adaptation_check(config, &session, &study->recipe, path, error);
+	if (!ret)
+		ret = make_heads(study, &session, error);
 	if (!ret)
 		ret = session_method(&session, &study->recipe, &rates, 0.0, error);
 	if (!ret)
@@ -405,14 +407,12 @@ static void release(struct study *study)
 	study_signal_release(&study->signal);
 }
 
-static int measure_all(const struct study_values *values, struct study *study, json_t *result,
-		       struct lf_error *error)
+static int measure_all(struct study *study, json_t *result, struct lf_error *error)
 {
 	FILE *log;
-	int ret = apply_ideal(values, study, error);
+	int ret;
 
-	if (!ret)
-		ret = allocate_points(study, error);
+	ret = allocate_points(study, error);
 	if (!ret)
 		ret = study_log_open(study, &log, error);
 	if (ret)
@@ -442,7 +442,9 @@ static int with_checkpoint(const struct study_values *values, struct study *stud
 	if (ret)
 		lf_error_prefix(error, ret, "%s", path);
 	else
-		ret = measure_all(values, study, result, error);
+		ret = apply_ideal(values, study, config, path, error);
+	if (!ret)
+		ret = measure_all(study, result, error);
 	json_decref(config);
 	lf_checkpoint_close(checkpoint);
 	return ret;

@@ -18,11 +18,11 @@
 
 #define NANOSECONDS_PER_SECOND 1e9
 /*
- * Relaxation of CMO/HfOx cells as the ReRamCMONoiseModel of IBM's aihwkit has it from Falcone et al.: mean -0.089 ln t uS,
- * standard deviation 0.412 + 0.042 ln t uS, t in seconds; here of a range up to 88 uS.
+ * Relaxation of conductive metal oxide on HfOx, as in preset falcone2025: mean -0.089 ln t uS, standard deviation
+ * 0.412 + 0.042 ln t uS, t in seconds, of a range up to 88 uS (Falcone et al., 2025).
  */
 #define DRIFT \
-	"relax_mean=-0.001011,relax_sigma=0.004682,relax_sigma_slope=0.000477,relax_start_ms=1000"
+	"relax_mean=-0.001011,relax_sigma=0.00468,relax_sigma_slope=0.000477,relax_start_ms=1000"
 /* Sentences that converters are calibrated from. */
 #define CALIBRATION_SENTENCES 16
 

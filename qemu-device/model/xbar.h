@@ -124,7 +124,8 @@ uint64_t xbar_nonvolatile_bytes(const struct xbar_params *params);
  * @message: receives the reason on failure, may be NULL
  * @xbar: receives the device; free with xbar_destroy()
  *
- * Torn matrices found are dropped and their tiles released. A memory that is refused is not changed.
+ * Torn matrices found are dropped and their tiles released, a refresh that power interrupted is completed. A memory that is
+ * refused is not changed; Documentation/backing-format.md tells it all.
  *
  * Return: 0, -EINVAL (parameters), -ENOSPC (too small), -EILSEQ (damaged or foreign), -EPROTO (version or
  * geometry), -ENOMEM.

@@ -550,7 +550,7 @@ struct lf_publication {
  * @account: account that wrote it
  * @adc_step: step of the converters for this matrix, in units of one level of one cell
  * @cells: cells it occupies
- * @wear_max: writes and erasures that its most worn row of cells has seen
+ * @wear_max: writes and erasures that its most worn row group has seen
  * @publication: name, owner and mode; zero unless published
  * @programmed_ns: modelled time of its COMMIT or last REFRESH; since 1.2 as all that follows
  * @due_ns: modelled time at which it is due for LF_OP_REFRESH, ~0 for never

@@ -10,6 +10,13 @@
 #include "noise.h"
 #include "philox.h"
 
+/* Loops over registers, which are arrays only where they are unrolled. */
+#ifdef __clang__
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 8")
+#endif
+
 #define TABLE_ROWS  5
 #define WORD_TABLES (READING_WORD_ROWS / TABLE_ROWS)
 
@@ -67,10 +74,15 @@ static void prepare(const uint16_t *cells, uint32_t rows, struct tables *tables)
 	};
 	__m512i take[WORD_TABLES][3], *table = tables->sums;
 
-	for (int t = 0; t < WORD_TABLES; t++)
+	UNROLLED
+	for (int t = 0; t < WORD_TABLES; t++) {
+		const __m512i first_word = _mm512_set1_epi16((int16_t)(9 * t));
+
+		UNROLLED
 		for (int part = 0; part < 3; part++)
-			take[t][part] = _mm512_add_epi16(_mm512_loadu_si512(parts[part]),
-							 _mm512_set1_epi16((int16_t)(9 * t)));
+			take[t][part] =
+				_mm512_add_epi16(_mm512_loadu_si512(parts[part]), first_word);
+	}
 	for (uint32_t row = 0; row < rows; row += READING_WORD_ROWS, table += WORD_TABLES) {
 		uint32_t left = rows - row;
 		__mmask32 inside =
@@ -80,6 +92,7 @@ static void prepare(const uint16_t *cells, uint32_t rows, struct tables *tables)
 			_mm512_permutexvar_epi16(_mm512_loadu_si512(first), loaded),
 			_mm512_permutexvar_epi16(_mm512_loadu_si512(second), loaded));
 
+		UNROLLED
 		for (int t = 0; t < WORD_TABLES; t++)
 			table[t] = _mm512_add_epi16(
 				_mm512_add_epi16(_mm512_permutexvar_epi16(take[t][0], pairs),
@@ -96,6 +109,7 @@ static inline void sum_blocks(const struct tables tables[2], uint32_t rows, cons
 	uint32_t count = (rows + TABLE_ROWS - 1) / TABLE_ROWS;
 	__m512i sums[2][4], index[4];
 
+	UNROLLED
 	for (int i = 0; i < 2 * blocks; i++) {
 		sums[0][i] = positive[i];
 		sums[1][i] = negative[i];
@@ -103,12 +117,14 @@ static inline void sum_blocks(const struct tables tables[2], uint32_t rows, cons
 	for (uint32_t first = 0; first < count; first += WORD_TABLES, lines += READING_LANES) {
 		uint32_t end = count - first < WORD_TABLES ? count - first : WORD_TABLES;
 
+		UNROLLED
 		for (int i = 0; i < 2 * blocks; i++)
 			index[i] = _mm512_loadu_si512(lines + i / 2 * line_stride + i % 2 * 32);
 		for (uint32_t t = 0; t < end; t++) {
 			__m512i table0 = tables[0].sums[first + t];
 			__m512i table1 = tables[1].sums[first + t];
 
+			UNROLLED
 			for (int i = 0; i < 2 * blocks; i++) {
 				sums[0][i] = _mm512_add_epi16(
 					sums[0][i], _mm512_permutexvar_epi16(index[i], table0));
@@ -118,6 +134,7 @@ static inline void sum_blocks(const struct tables tables[2], uint32_t rows, cons
 			}
 		}
 	}
+	UNROLLED
 	for (int i = 0; i < 2 * blocks; i++) {
 		positive[i] = sums[0][i];
 		negative[i] = sums[1][i];
@@ -267,6 +284,7 @@ draw_bits(const struct stream *stream, uint32_t vector, const int blocks, __m512
 	const __m512i order = _mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0);
 	__m512i c0[DRAW_BLOCKS], c1[DRAW_BLOCKS], c2[DRAW_BLOCKS], c3[DRAW_BLOCKS];
 
+	UNROLLED
 	for (int i = 0; i < blocks; i++) {
 		__m512i product0 = _mm512_mul_epu32(
 			_mm512_add_epi64(_mm512_set1_epi64(vector + 8 * i), order), multiplier0);
@@ -280,18 +298,22 @@ draw_bits(const struct stream *stream, uint32_t vector, const int blocks, __m512
 		c2[i] = xor3(product0, stream->c2, stream->keys[1][1]);
 		c3[i] = stream->c3;
 	}
-	for (int round = 2; round < PHILOX_ROUNDS; round++)
+	UNROLLED
+	for (int round = 2; round < PHILOX_ROUNDS; round++) {
+		const uint32_t *keys = stream->keys[round];
+
+		UNROLLED
 		for (int i = 0; i < blocks; i++) {
 			__m512i product0 = _mm512_mul_epu32(c0[i], multiplier0);
 			__m512i product1 = _mm512_mul_epu32(c2[i], multiplier1);
 
-			c0[i] = xor3(_mm512_srli_epi64(product1, 32), c1[i],
-				     stream->keys[round][0]);
+			c0[i] = xor3(_mm512_srli_epi64(product1, 32), c1[i], keys[0]);
 			c1[i] = product1;
-			c2[i] = xor3(_mm512_srli_epi64(product0, 32), c3[i],
-				     stream->keys[round][1]);
+			c2[i] = xor3(_mm512_srli_epi64(product0, 32), c3[i], keys[1]);
 			c3[i] = product0;
 		}
+	}
+	UNROLLED
 	for (int i = 0; i < blocks; i++) {
 		__m512i c01 = _mm512_mask_shuffle_epi32(c0[i], 0xaaaa, c1[i], 0x80);
 		__m512i c23 = _mm512_mask_shuffle_epi32(c2[i], 0xaaaa, c3[i], 0x80);

@@ -27,7 +27,7 @@ static uint32_t columns_of_a_weight(const struct xbar_params *params)
 {
 	uint32_t cells = xbar_params_cells(params);
 
-	return params->pair == XBAR_PAIR_ROWS ? cells / 2 : cells;
+	return cells > 1 && params->pair == XBAR_PAIR_ROWS ? cells / 2 : cells;
 }
 
 uint32_t xbar_params_weights(const struct xbar_params *params)

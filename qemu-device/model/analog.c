@@ -55,7 +55,7 @@ bool xbar_analog_needed(const struct xbar *xbar)
 struct part {
 	uint32_t ordinal;
 	uint32_t tile;
-	uint32_t first_row;
+	uint32_t tile_row;
 	uint32_t rows;
 	uint32_t first_col;
 	uint32_t cols;
@@ -69,11 +69,11 @@ static struct part part_of(const struct making *making, uint32_t ordinal)
 	struct part part = {
 		.ordinal = ordinal,
 		.tile = matrix->tiles[ordinal],
-		.first_row = ordinal / matrix->tile_cols * tile_rows,
+		.tile_row = ordinal / matrix->tile_cols,
 		.first_col = ordinal % matrix->tile_cols * xbar->tile_weights,
 	};
 
-	part.rows = matrix->entry.rows - part.first_row;
+	part.rows = matrix->entry.rows - part.tile_row * tile_rows;
 	part.rows = part.rows < tile_rows ? part.rows : tile_rows;
 	part.cols = matrix->entry.cols - part.first_col;
 	part.cols = part.cols < xbar->tile_weights ? part.cols : xbar->tile_weights;
@@ -121,8 +121,7 @@ static void column_levels(const struct making *making, const int8_t *weights, ui
 static void column_weights(const struct making *making, const struct part *part, uint32_t weight,
 			   int8_t *weights)
 {
-	xbar_cells_gather(making->xbar, making->matrix, false,
-			  part->first_row / making->xbar->params.tile_rows,
+	xbar_cells_gather(making->xbar, making->matrix, false, part->tile_row,
 			  part->first_col + weight, weights);
 }
 

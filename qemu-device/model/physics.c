@@ -313,6 +313,8 @@ static void column_retries(const struct physics *physics, const struct place *pl
 
 	for (uint32_t row = 0; row < rows; row++)
 		if (!accepts(physics, column->g[row], column->targets[row])) {
+			if (column->written)
+				column->written->failed[row] = true;
 			first[waiting] = column->first[row];
 			at[waiting++] = (uint16_t)row;
 		}
@@ -329,23 +331,25 @@ static void column_retries(const struct physics *physics, const struct place *pl
 			double target = column->targets[row], sigma = column->sigmas[row];
 			double g = limit(target + sigma * z[0][k]);
 			uint16_t used = (uint16_t)pulse;
+			bool accepted = accepts(physics, g, target);
 
-			if (!accepts(physics, g, target) && pulse < physics->most_pulses) {
+			if (!accepted && pulse < physics->most_pulses) {
 				g = limit(target + sigma * z[1][k]);
+				accepted = accepts(physics, g, target);
 				used++;
 			}
 			column->g[row] = g;
-			if (column->written)
+			if (column->written) {
 				column->written->pulses[row] = used;
-			if (accepts(physics, g, target))
+				column->written->failed[row] = !accepted;
+			}
+			if (accepted)
 				continue;
 			first[still] = first[k];
 			at[still++] = (uint16_t)row;
 		}
 		waiting = still;
 	}
-	for (uint32_t k = 0; column->written && k < waiting; k++)
-		column->written->failed[at[k]] = true;
 }
 
 static void column_write(const struct physics *physics, const struct place *place, uint32_t rows,

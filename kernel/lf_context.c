@@ -2,11 +2,13 @@
 /*
  * Open files: what belongs to one, from open to its last job, and how many jobs it may have in flight.
  */
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 
 #include <drm/drm_drv.h>
+#include <drm/lf_accel.h>
 
 #include "lf_context.h"
 #include "lf_device.h"
@@ -112,4 +114,30 @@ void lf_context_uncount(struct lf_context *context, size_t bytes)
 	context->jobs--;
 	context->job_bytes -= bytes;
 	spin_unlock(&context->count_lock);
+}
+
+/**
+ * lf_priority_ioctl() - DRM_IOCTL_LF_PRIORITY
+ * @drm: device
+ * @data: struct drm_lf_priority
+ * @file: whose jobs it is about
+ *
+ * Return: 0, -EINVAL, -EPERM.
+ */
+int lf_priority_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	static const enum drm_sched_priority priorities[] = {
+		[DRM_LF_PRIORITY_LOW] = DRM_SCHED_PRIORITY_LOW,
+		[DRM_LF_PRIORITY_NORMAL] = DRM_SCHED_PRIORITY_NORMAL,
+		[DRM_LF_PRIORITY_HIGH] = DRM_SCHED_PRIORITY_HIGH,
+	};
+	const struct drm_lf_priority *args = data;
+
+	if (args->pad || args->priority >= ARRAY_SIZE(priorities))
+		return -EINVAL;
+	if (args->priority == DRM_LF_PRIORITY_HIGH && !capable(CAP_SYS_NICE))
+		return -EPERM;
+	lf_sched_entity_priority(to_lf_device(drm), to_lf_context(file),
+				 priorities[args->priority]);
+	return 0;
 }

@@ -15,6 +15,7 @@
 
 #include "lf_telemetry.h"
 
+struct drm_device;
 struct lf_device;
 
 /**
@@ -23,6 +24,7 @@ struct lf_device;
  * @id: number of this file, never used again
  * @account: user id that pays for what its jobs write
  * @entity: its jobs, in order; until the file is closed
+ * @sched: its scheduler, where the entity looks for it after a change of priority
  * @submit_lock: makes arming and queueing of a job one step
  * @matrices: struct lf_matrix by handle; until the file is closed
  * @sums: of its jobs
@@ -35,6 +37,7 @@ struct lf_context {
 	u64 id;
 	u32 account;
 	struct drm_sched_entity entity;
+	struct drm_gpu_scheduler *sched;
 	struct mutex submit_lock;
 	struct xarray matrices;
 	struct lf_sums sums;
@@ -51,6 +54,7 @@ static inline struct lf_context *to_lf_context(struct drm_file *file)
 struct lf_context *lf_context_create(struct lf_device *lf);
 void lf_context_close(struct lf_device *lf, struct lf_context *context);
 void lf_context_release(struct kref *ref);
+int lf_priority_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int lf_context_count(struct lf_device *lf, struct lf_context *context, size_t bytes, bool wait);
 void lf_context_uncount(struct lf_context *context, size_t bytes);
 

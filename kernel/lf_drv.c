@@ -111,6 +111,7 @@ static const struct drm_ioctl_desc lf_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(LF_TELEMETRY, lf_telemetry_ioctl, 0),
 	DRM_IOCTL_DEF_DRV(LF_QUOTA, lf_quota_ioctl, 0),
 	DRM_IOCTL_DEF_DRV(LF_MATRIX_REFRESH, lf_matrix_refresh_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(LF_PRIORITY, lf_priority_ioctl, 0),
 };
 
 /*

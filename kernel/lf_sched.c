@@ -162,6 +162,25 @@ int lf_sched_entity_init(struct lf_device *lf, struct drm_sched_entity *entity)
 }
 
 /**
+ * lf_sched_entity_priority() - change a file's priority
+ * @lf: device
+ * @context: the file's
+ * @priority: DRM_SCHED_PRIORITY_*
+ *
+ * The scheduler moves the entity the next time that a job finds it idle.
+ */
+void lf_sched_entity_priority(struct lf_device *lf, struct lf_context *context,
+			      enum drm_sched_priority priority)
+{
+	/* Pushing jobs looks at both. */
+	mutex_lock(&context->submit_lock);
+	context->sched = context->entity.rq->sched;
+	drm_sched_entity_set_priority(&context->entity, priority);
+	drm_sched_entity_modify_sched(&context->entity, &context->sched, 1);
+	mutex_unlock(&context->submit_lock);
+}
+
+/**
  * lf_sched_entity_fini() - cancel what a file has queued
  * @lf: device
  * @entity: of the file

@@ -67,8 +67,7 @@ static void bad_queries_are_refused(void)
 	query = (struct drm_lf_query){ .size = 8, .pointer = UINT64_MAX - 3 };
 	CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_QUERY, &query), EFAULT);
 	CHECK_ERROR(guest_ioctl(fd, DRM_IOCTL_LF_QUERY, NULL), EFAULT);
-	CHECK_ERROR(guest_ioctl(fd, DRM_IO(DRM_COMMAND_BASE + DRM_LF_MATRIX_REFRESH + 1), NULL),
-		    EINVAL);
+	CHECK_ERROR(guest_ioctl(fd, DRM_IO(DRM_COMMAND_BASE + DRM_LF_PRIORITY + 1), NULL), EINVAL);
 }
 
 /* A struct of a newer program: known part, then more. */

@@ -47,6 +47,7 @@ extern "C" {
 #define DRM_LF_TELEMETRY      0x0c
 #define DRM_LF_QUOTA	      0x0d
 #define DRM_LF_MATRIX_REFRESH 0x0e
+#define DRM_LF_PRIORITY	      0x0f
 
 /* What DRM_IOCTL_LF_QUERY can be asked; append-only. */
 #define DRM_LF_QUERY_DEVICE   0 /* struct drm_lf_device_info */
@@ -410,6 +411,23 @@ struct drm_lf_quota {
 	__u64 tiles;
 };
 
+#define DRM_LF_PRIORITY_LOW    0
+#define DRM_LF_PRIORITY_NORMAL 1 /* of a file that was just opened */
+#define DRM_LF_PRIORITY_HIGH   2 /* needs CAP_SYS_NICE */
+
+/**
+ * struct drm_lf_priority - which files' jobs go first
+ * @priority: DRM_LF_PRIORITY_*
+ * @pad: zero
+ *
+ * For jobs submitted once none of the file's is in flight any more. What is on the ring is not overtaken, and only files of one
+ * queue are compared.
+ */
+struct drm_lf_priority {
+	__u32 priority;
+	__u32 pad;
+};
+
 #define DRM_IOCTL_LF_QUERY DRM_IOWR(DRM_COMMAND_BASE + DRM_LF_QUERY, struct drm_lf_query)
 #define DRM_IOCTL_LF_BO_CREATE \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_LF_BO_CREATE, struct drm_lf_bo_create)
@@ -436,6 +454,7 @@ struct drm_lf_quota {
 #define DRM_IOCTL_LF_QUOTA DRM_IOWR(DRM_COMMAND_BASE + DRM_LF_QUOTA, struct drm_lf_quota)
 #define DRM_IOCTL_LF_MATRIX_REFRESH \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_LF_MATRIX_REFRESH, struct drm_lf_matrix_refresh)
+#define DRM_IOCTL_LF_PRIORITY DRM_IOW(DRM_COMMAND_BASE + DRM_LF_PRIORITY, struct drm_lf_priority)
 
 LF_ASSERT_SIZE(struct drm_lf_query, 16);
 LF_ASSERT_SIZE(struct drm_lf_device_info, 136);
@@ -454,6 +473,7 @@ LF_ASSERT_SIZE(struct drm_lf_submit, 88);
 LF_ASSERT_SIZE(struct drm_lf_telemetry, 8 + 48 * 8);
 LF_ASSERT_SIZE(struct drm_lf_quota, 32);
 LF_ASSERT_SIZE(struct drm_lf_matrix_refresh, 16);
+LF_ASSERT_SIZE(struct drm_lf_priority, 8);
 
 #if defined(__cplusplus)
 }

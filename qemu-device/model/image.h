@@ -7,8 +7,8 @@
  *              barriers, by jobs that write cells; the second by every job, without, and does not count when damaged
  *   directory  records of struct image_matrix, the state is LF_MATRIX_*
  *   ledger     records of struct image_account
- *   tiles      one word a tile: who owns it in the low half; in the high half the tile's ordinal in its matrix, and
- *              without a matrix how many stuck cells it had when it was erased last
+ *   tiles      one word a tile: who owns it in the low half; then 24 bits of the tile's ordinal in its matrix, or
+ *              without a matrix how many stuck cells it had when it was erased last; then a CRC-8 of both
  *   spares     spare_weights numbers of 16 bits a tile: which column of weights a spare one stands in for, plus one;
  *              0 for none. Means nothing for a tile without an owner
  *   wear       a counter of 32 bits for each wear_rows rows of a tile
@@ -27,15 +27,18 @@
 
 #include "params.h"
 
-#define IMAGE_MAGIC	  0x31676d4972616258ull /* "XbarImg1" */
-#define IMAGE_VERSION	  2u
-#define IMAGE_PAGE	  4096
+#define IMAGE_MAGIC	   0x31676d4972616258ull /* "XbarImg1" */
+#define IMAGE_VERSION	   2u
+#define IMAGE_PAGE	   4096
 
 /* Owners that are no matrix; identifiers of matrices are below. */
-#define IMAGE_OWNER_NONE  0u
-#define IMAGE_OWNER_DIRTY 0xffffffffu
-#define IMAGE_OWNER_BAD	  0xfffffffeu
-#define IMAGE_MATRIX_LAST 0x7fffffffu
+#define IMAGE_OWNER_NONE   0u
+#define IMAGE_OWNER_DIRTY  0xffffffffu
+#define IMAGE_OWNER_BAD	   0xfffffffeu
+#define IMAGE_MATRIX_LAST  0x7fffffffu
+
+/* Largest ordinal of a tile. */
+#define IMAGE_ORDINAL_LAST 0xffffffu
 
 /**
  * struct xbar_image_header - what a device must agree on with its memory

@@ -49,7 +49,22 @@ uint32_t xbar_tiles_owner(const struct xbar *xbar, uint32_t tile)
 
 uint32_t xbar_tiles_ordinal(const struct xbar *xbar, uint32_t tile)
 {
-	return (uint32_t)(tile_word(xbar, tile) >> 32);
+	return (uint32_t)(tile_word(xbar, tile) >> 32) & IMAGE_ORDINAL_LAST;
+}
+
+/* CRC-8 (x^8 + x^2 + x + 1) of the lower 56 bits, from the highest on; that of 0 is 0, so a new memory is right. */
+static uint8_t word_checksum(uint64_t word)
+{
+	static const uint8_t remainders[16] = {
+		0x00, 0x07, 0x0e, 0x09, 0x1c, 0x1b, 0x12, 0x15,
+		0x38, 0x3f, 0x36, 0x31, 0x24, 0x23, 0x2a, 0x2d,
+	};
+	uint8_t checksum = 0;
+
+	for (int shift = 52; shift >= 0; shift -= 4)
+		checksum = (uint8_t)(checksum << 4) ^
+			   remainders[(checksum >> 4) ^ (word >> shift & 15)];
+	return checksum;
 }
 
 /* Bin 0 is no pulse, bin k 2^(k-1) .. 2^k - 1. */
@@ -77,10 +92,11 @@ int xbar_tiles_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES])
 		const uint32_t *wear = (const void *)(xbar->nv.memory + wear_offset(xbar, tile, 0));
 		uint32_t owner = xbar_tiles_owner(xbar, tile), *counter = counter_of(xbar, owner);
 
-		if (owner > IMAGE_MATRIX_LAST && owner < IMAGE_OWNER_BAD) {
+		if (tile_word(xbar, tile) >> 56 != word_checksum(tile_word(xbar, tile)) ||
+		    (owner > IMAGE_MATRIX_LAST && owner < IMAGE_OWNER_BAD)) {
 			if (message)
-				snprintf(message, XBAR_MESSAGE_BYTES,
-					 "tile %u: owner 0x%x is damaged", tile, owner);
+				snprintf(message, XBAR_MESSAGE_BYTES, "tile %u: wrong checksum",
+					 tile);
 			return -EILSEQ;
 		}
 		if (counter)
@@ -100,13 +116,14 @@ void xbar_tiles_assign(struct xbar *xbar, uint32_t tile, uint32_t owner, uint32_
 {
 	uint32_t *before = counter_of(xbar, xbar_tiles_owner(xbar, tile));
 	uint32_t *after = counter_of(xbar, owner);
+	uint64_t word = owner | (uint64_t)(ordinal & IMAGE_ORDINAL_LAST) << 32;
 
 	if (before)
 		--*before;
 	if (after)
 		++*after;
 	xbar_nv_store(&xbar->nv, xbar->layout.tiles + (uint64_t)tile * sizeof(uint64_t),
-		      owner | (uint64_t)ordinal << 32);
+		      word | (uint64_t)word_checksum(word) << 56);
 }
 
 /* Nothing was written since the tile was erased, or zeros, which is the same. */

@@ -119,7 +119,7 @@ uint64_t xbar_nonvolatile_bytes(const struct xbar_params *params);
  * @memory: cells, directory and ledger, 64-byte aligned; all zeros means a new device, which is
  *	formatted. Anything else must be a device of the same geometry and a known version
  * @bytes: length of @memory, at least xbar_nonvolatile_bytes()
- * @ops: callbacks, copied
+ * @ops: callbacks, copied; what is recovered may call them before this returns
  * @opaque: handed to the callbacks
  * @message: receives the reason on failure, may be NULL
  * @xbar: receives the device; free with xbar_destroy()

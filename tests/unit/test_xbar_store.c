@@ -447,7 +447,7 @@ END_TEST
 
 /*
  * Each bit of the header, the records and the tile table, turned: refused and left, or the same matrices, cells and account are found.
- * What a bit turns that nobody asks for (another version of a record, a tile without a matrix) is not found, and may go.
+ * What a bit turns that nobody asks for, the half of a record that does not hold, is not found.
  */
 START_TEST(no_bit_is_turned_in_silence)
 {
@@ -460,7 +460,7 @@ START_TEST(no_bit_is_turned_in_silence)
 		{ 4096, 8 + 2 * 208, (8 + 208) * 8 - 8 },
 		{ 8192, 8 + 2 * 136, 8 * 136 },
 		{ 12288, 8 + 2 * 32, 8 * 32 },
-		{ 16384, 16 * 8, 2 * 32 },
+		{ 16384, 16 * 8, 16 * 64 },
 	};
 	struct lf_matrix_info before[4], after[4];
 	int8_t weights[8 * 12], found[8 * 12];

@@ -88,6 +88,9 @@ START_TEST(cells_of_wan2022)
 		ck_assert_double_eq_tol(second.sigma, 1.73, 0.05);
 		ck_assert_double_eq_tol(day.sigma, 3.30, 0.08);
 	}
+	/* Gmin is 1 uS: nothing is too low. */
+	ck_assert_double_eq_tol(sample_cells(params, 0, SECOND).pulses,
+				2.0 / erfc(-1.0 / 6.775 / sqrt(2.0)), 0.03);
 	xbar_params_free(params);
 }
 END_TEST

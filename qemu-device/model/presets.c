@@ -222,8 +222,8 @@ static const struct xbar_params falcone2025 = {
 	.read_noise = 2101,
 	.read_noise_of = XBAR_READ_NOISE_RANGE,
 	/*
-	 * Stuck cells are not published, and the others err so little that the share taken for wan2022 would be most of the error:
-	 * 12.8 instead of 25.3 dB of a product of random weights. None here; for an array with defects set stuck_on and stuck_off.
+	 * Stuck cells are not published, and the others err by 1 % of Gmax: the share taken for wan2022, 0.1 % wrong by up to Gmax, 3 %
+	 * rms, would be most of the error. None here; for an array with defects set stuck_on and stuck_off.
 	 */
 	.stuck_on = 0,
 	.stuck_off = 0,

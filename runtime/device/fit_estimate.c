@@ -472,7 +472,10 @@ int fit_relaxation(const struct fit_data *data, double read_noise, struct fit_re
 	return 0;
 }
 
-/* Lognormal endurance, of which is known that it lies between two counts of cycles, or beyond the last one: parameters ln(median), spread. */
+/*
+ * Lognormal endurance, of which is known that it lies between two counts of cycles, or beyond the last one; the parameters are
+ * ln(median) and the spread.
+ */
 static double endurance_likelihood(const void *context, const double parameters[2])
 {
 	const struct fit_data *data = context;

@@ -2,6 +2,10 @@
 /*
  * One file cannot reach what another one has: handles, memory, cells.
  */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "tests/guest/accelerator.h"
 #include "tests/guest/ktap.h"
 
@@ -78,6 +82,86 @@ static void indices_stay_in_their_arrays(void)
 	}
 }
 
+/* On every path out: a job that failed, one that hung, a process that was killed, a file that was closed. */
+static void canaries_do_not_come_back(void)
+{
+	enum { PATHS = 4, BYTES = 1 << 20, BUFFERS = 8, CANARY = 0xc9 };
+	static const uint32_t faults[PATHS] = { 0, LF_INJECT_FAIL_JOB, LF_INJECT_HANG_JOB,
+						LF_INJECT_DMA_ERROR };
+	uint64_t found = 0;
+
+	for (int path = 0; path < PATHS; path++) {
+		int status, fd;
+		pid_t child;
+
+		fflush(stdout);
+		child = fork();
+		CHECK(child >= 0);
+		if (child == 0) {
+			int8_t weights[ROWS * COLS];
+			uint32_t matrix;
+
+			fd = guest_open();
+			matrix = guest_matrix(fd, ROWS, COLS, 3, weights);
+			if (faults[path])
+				guest_inject(faults[path]);
+			for (int i = 0; i < BUFFERS; i++) {
+				struct guest_buffer buffer = guest_buffer(fd, BYTES);
+				struct guest_job job =
+					guest_multiply_job(buffer.handle, matrix, ROWS, COLS, 2048);
+
+				memset(buffer.memory, CANARY, BYTES);
+				CHECK_OK(guest_job_submit(fd, &job));
+			}
+			if (path % 2)
+				close(fd);
+			raise(SIGKILL);
+		}
+		CHECK(waitpid(child, &status, 0) == child);
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+
+		fd = guest_open();
+		for (int i = 0; i < BUFFERS; i++) {
+			struct guest_buffer buffer = guest_buffer(fd, BYTES);
+			const uint8_t *bytes = buffer.memory;
+
+			for (size_t j = 0; j < BYTES; j++)
+				found += bytes[j] == CANARY;
+		}
+		guest_check_multiply(fd, (uint64_t)path);
+		close(fd);
+	}
+	CHECK_EQUAL(found, 0);
+}
+
+/* What the kernel hands out is what it filled in: structures it was given full of canaries. */
+static void padding_carries_nothing(void)
+{
+	int fd = guest_open();
+	int8_t weights[ROWS * COLS];
+	struct drm_lf_matrix_info info = { .handle = guest_matrix(fd, ROWS, COLS, 4, weights) };
+	struct guest_buffer buffer = guest_buffer(fd, 4096);
+	struct guest_job job = guest_multiply_job(buffer.handle, info.handle, ROWS, COLS, 1024);
+	struct drm_lf_telemetry telemetry = { .scope = DRM_LF_TELEMETRY_CONTEXT };
+	struct drm_lf_job_record *record = (void *)((char *)buffer.memory + 2048);
+
+	memset(&info.info, 0xc9, sizeof(info.info));
+	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_INFO, &info));
+	CHECK_EQUAL(info.info.reserved0 | info.info.reserved1, 0);
+	for (size_t i = 0; i < KTAP_COUNT(info.info.reserved2); i++)
+		CHECK_EQUAL(info.info.reserved2[i], 0);
+	memset(&telemetry.block, 0xc9, sizeof(telemetry.block));
+	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_TELEMETRY, &telemetry));
+	CHECK_EQUAL(telemetry.block.reserved | telemetry.block.time_ns | telemetry.block.wear_max,
+		    0);
+	memset(record, 0xc9, sizeof(*record));
+	job.submit.record_buffer = 1;
+	job.submit.record_offset = 2048;
+	job.submit.record_bytes = sizeof(*record);
+	CHECK_EQUAL(guest_job_run(fd, &job), 1);
+	CHECK_EQUAL(record->cells_failed | record->result | record->failed_command, 0);
+}
+
 static void freed_buffers_leak_nothing(void)
 {
 	enum { PAGES = 512, BYTES = PAGES * 4096 };
@@ -140,8 +224,15 @@ int main(void)
 		KTAP_TEST(jobs_cannot_name_them),
 		KTAP_TEST(indices_stay_in_their_arrays),
 		KTAP_TEST(freed_buffers_leak_nothing),
+		KTAP_TEST(canaries_do_not_come_back),
+		KTAP_TEST(padding_carries_nothing),
 		KTAP_TEST(cells_not_written_cannot_be_read),
 	};
 
-	return ktap_run(tests, KTAP_COUNT(tests), 120);
+	bool reloaded = guest_reload("job_timeout_ms=2000");
+	int status = ktap_run(tests, KTAP_COUNT(tests), 120);
+
+	if (reloaded)
+		guest_reload("");
+	return status;
 }

@@ -17,7 +17,7 @@
 #include "tests/guest/accelerator.h"
 #include "tests/guest/ktap.h"
 
-enum { ROWS = 30, COLS = 30, OUTPUT = 2048, CYCLES = 10 };
+enum { ROWS = 30, COLS = 30, OUTPUT = 2048, CYCLES = 50 };
 
 static void write_word(const char *path, const char *word)
 {
@@ -180,6 +180,72 @@ static void unbinds_with_files_open(void)
 	}
 }
 
+/* Pulled and found again, as by a hot-plug slot, with jobs on their way. */
+static void unplugs_under_load(void)
+{
+	struct binding binding = find_binding();
+	char remove[PATH_MAX + 8], path[PATH_MAX];
+	int8_t weights[ROWS * COLS];
+	glob_t nodes;
+
+	CHECK_OK(glob("/sys/class/accel/accel*/device", 0, NULL, &nodes));
+	CHECK(realpath(nodes.gl_pathv[0], path));
+	globfree(&nodes);
+	if (!strstr(binding.driver, "/pci/"))
+		ktap_skip("not on PCI");
+	snprintf(remove, sizeof(remove), "%s/remove", path);
+	for (int round = 0; round < CYCLES; round++) {
+		int fd = guest_open(), exported, fences[2];
+		uint32_t matrix = guest_matrix(fd, ROWS, COLS, 7, weights), syncobj;
+		struct guest_buffer buffer = guest_buffer(fd, 8192);
+		uint32_t *words, other;
+
+		syncobj = guest_syncobj(fd);
+		CHECK_OK(drmPrimeHandleToFD(fd, buffer.handle, O_CLOEXEC | O_RDWR, &exported));
+		for (int i = 0; i < 60; i++) {
+			struct guest_job job =
+				guest_multiply_job(buffer.handle, matrix, ROWS, COLS, OUTPUT);
+
+			guest_job_sync(&job, syncobj, DRM_LF_SYNC_OUT, 0);
+			CHECK_OK(guest_job_submit(fd, &job));
+			if (i == 0)
+				CHECK_OK(drmSyncobjExportSyncFile(fd, syncobj, &fences[0]));
+		}
+		CHECK_OK(drmSyncobjExportSyncFile(fd, syncobj, &fences[1]));
+		write_word(remove, "1");
+		/* Everything has ended, one way or the other. */
+		for (int i = 0; i < 2; i++) {
+			struct sync_file_info info = { 0 };
+
+			CHECK_OK(guest_ioctl(fences[i], SYNC_IOC_FILE_INFO, &info));
+			CHECK(info.status == 1 || info.status == -ENODEV);
+			close(fences[i]);
+		}
+		/* Files answer, memory stays: in the mapping, and for whoever has the buffer. */
+		CHECK_ERROR(guest_matrix_create(fd, ROWS, COLS, &other), ENODEV);
+		memset(buffer.memory, round + 1, buffer.size);
+		words = mmap(NULL, buffer.size, PROT_READ | PROT_WRITE, MAP_SHARED, exported, 0);
+		CHECK(words != MAP_FAILED);
+		CHECK_EQUAL(((uint8_t *)words)[8191], (uint8_t)(round + 1));
+		if (round % 2)
+			close(fd);
+		write_word("/sys/bus/pci/rescan", "1");
+		CHECK_EQUAL(system("chgrp 105 /dev/accel/accel* && chmod 660 /dev/accel/accel*"),
+			    0);
+		if (!(round % 2))
+			close(fd);
+		CHECK_OK(munmap(buffer.memory, buffer.size));
+		CHECK_EQUAL(((uint8_t *)words)[0], (uint8_t)(round + 1));
+		/* The device that came back takes the buffer of the one that went. */
+		fd = guest_open();
+		CHECK_OK(drmPrimeFDToHandle(fd, exported, &other));
+		CHECK_OK(munmap(words, 8192));
+		close(exported);
+		guest_check_multiply(fd, (uint64_t)round);
+		close(fd);
+	}
+}
+
 /* Unbinding ends the job that hangs, and with it what waits for the job; not the other way round. */
 static void unbinds_while_a_commit_waits(void)
 {
@@ -223,6 +289,7 @@ int main(void)
 		KTAP_TEST(module_reloads),
 		KTAP_TEST(fence_keeps_the_module),
 		KTAP_TEST(unbinds_with_files_open),
+		KTAP_TEST(unplugs_under_load),
 		KTAP_TEST(unbinds_while_a_commit_waits),
 	};
 

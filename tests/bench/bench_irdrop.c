@@ -22,14 +22,14 @@ static double now_ms(void)
 }
 
 /* Milliseconds of one call, negative without memory. */
-static double measure(method method, const struct irdrop *circuit, const double *siemens,
+static double measure(method call, const struct irdrop *circuit, const double *siemens,
 		      double *effective)
 {
 	double start = now_ms(), took;
 	int calls = 0;
 
 	do {
-		if (method(circuit, siemens, effective))
+		if (call(circuit, siemens, effective))
 			return -1;
 		calls++;
 		took = now_ms() - start;

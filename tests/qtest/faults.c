@@ -576,6 +576,12 @@ static void test_stuck_cells(const void *data)
     qtest_qmp_assert_success(device->qts, "{'execute': 'cont'}");
     g_assert_false(is_armed(device, LF_INJECT_STUCK_CELLS));
     g_assert_cmpuint(count_stuck(device, matrix), >, stuck);
+    /* There are no more than all of them. */
+    for (int i = 0; i < 2; i++) {
+        expect_no_error(
+            device_set_text(device, "fault-stuck-cells", "argument=1000000"));
+        g_assert_cmpuint(count_stuck(device, matrix), ==, ROWS * COLS * 8);
+    }
     device_stop(device);
 }
 

@@ -3,7 +3,7 @@
  * LF-1, the ReRAM crossbar accelerator: the state of the device and what its
  * files offer each other. What the hardware computes is in model/ (xbar.h),
  * what driver and device agree on is in lf/lf_hw.h, and nothing here knows a
- * bus but for the two callbacks of LFBus.
+ * bus but for the callbacks of LFBus.
  *
  * Locking: everything below is protected by the big lock (BQL). The executor
  * thread holds it while it looks at queues and moves data, and lets go of it

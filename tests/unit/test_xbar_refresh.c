@@ -55,6 +55,29 @@ static void stored_weights(struct rig *rig, uint32_t identifier, int8_t *weights
 		xbar_cells_read_row(rig->xbar, matrix, row, weights + row * COLS);
 }
 
+/* Unit vectors bring the weights back, as long as their cells are as they were written. */
+static void multiply_units(struct rig *rig, uint32_t matrix, int8_t *weights)
+{
+	static int8_t units[ROWS * ROWS];
+	static float output[ROWS * COLS];
+	struct buffer buffers[2] = { { units, sizeof(units) }, { output, sizeof(output) } };
+	struct lf_command command = {
+		.opcode = LF_OP_MVM,
+		.flags = LF_MVM_INPUT_INT8 | LF_MVM_FIXED_SCALE,
+		.matrix = matrix,
+		.count = ROWS,
+		.fixed_scale = 0x3f800000, /* 1.0f */
+		.input = { .space = LF_SPACE_BUFFER, .stride = ROWS },
+		.output = { .space = LF_SPACE_BUFFER, .buffer = 1, .stride = COLS * 4 },
+	};
+
+	for (int i = 0; i < ROWS; i++)
+		units[i * ROWS + i] = 1;
+	ck_assert_uint_eq(rig_run(rig, &command, 1, buffers, 2), LF_STATUS_OK);
+	for (int i = 0; i < ROWS * COLS; i++)
+		weights[i] = (int8_t)output[i];
+}
+
 static struct lf_matrix_info info_of(struct rig *rig)
 {
 	struct lf_matrix_info info[1];
@@ -192,10 +215,16 @@ START_TEST(drifting_cells_are_caught)
 	xbar_advance_time(rig.xbar, 4000000000ull * SECOND);
 	read_weights(&rig, matrix, found);
 	ck_assert_uint_gt(differences(found, stored), ROWS * COLS / 3);
+	multiply_units(&rig, matrix, found);
+	ck_assert_uint_gt(differences(found, stored), ROWS * COLS / 3);
+	read_weights(&rig, matrix, found);
 	ck_assert_uint_eq(refresh(&rig, matrix), LF_STATUS_OK);
 	stored_weights(&rig, matrix, stored);
 	ck_assert_mem_eq(found, stored, sizeof(stored));
 	read_weights(&rig, matrix, found);
+	ck_assert_mem_eq(found, stored, sizeof(stored));
+	/* Products see the new cells at once. */
+	multiply_units(&rig, matrix, found);
 	ck_assert_mem_eq(found, stored, sizeof(stored));
 	rig_close(&rig);
 }

@@ -4,7 +4,7 @@
  * probability (k + 1/2) / 2^16 of |z|, and |z| is the inverse of the normal distribution there, by pieces of second degree,
  * within 0.001. Of the smallest tails, |z| > 3.668, which come once in 4,096 draws, k is refined by 48 bits more, so that the
  * tails are those of N(0, 1) as far as |z| = 9.16; the steps between neighbouring draws stay below 0.03 of a sigma, below 0.01 up
- * to 3.3 sigma. The variance is 1 + 1.0e-6, the fourth moment 3 - 5.5e-6.
+ * to 3.3 sigma. The distribution function is within 6e-5 of the normal one, the variance is 1 + 1.0e-6, the fourth moment 3 - 5.5e-6.
  */
 #ifndef XBAR_NOISE_H
 #define XBAR_NOISE_H

@@ -39,8 +39,8 @@ enum reading_noise {
  * @shift: log2 of the step, units
  * @rest: what the offset has beyond whole steps, 0 <= @rest < step
  * @odd: 1 when the number of those steps is odd
- * @low: least code and
- * @high: greatest, both plus that number of steps, so that @rest + code * step is the value
+ * @low: least code, no more than that of a sum of 0, and
+ * @high: greatest, no less than it, both plus that number of steps, so that @rest + code * step is the value
  * @ideal: there is no least and no greatest
  * @noise: of what
  * @noise_shift: a draw is (z * sigma + half) >> @noise_shift, see noise.h

@@ -363,7 +363,9 @@ static double reference_output(struct reference *reference, uint32_t v, uint32_t
 
 static void random_settings(char *settings, uint64_t *state)
 {
-	uint32_t cell_bits = 1 + draw_below(state, 4), slices = (7 + cell_bits - 1) / cell_bits;
+	bool ideal = !draw_below(state, 4);
+	uint32_t cell_bits = 1 + draw_below(state, ideal ? 7 : 4);
+	uint32_t slices = (7 + cell_bits - 1) / cell_bits;
 	uint32_t tile_rows = 4 * (1 + draw_below(state, draw_below(state, 2) ? 40 : 8));
 	uint32_t tile_cols = 2 * slices * (4 + draw_below(state, 40)), adc_bits;
 	bool after = draw_below(state, 2);
@@ -371,7 +373,7 @@ static void random_settings(char *settings, uint64_t *state)
 	sprintf(settings,
 		"tiles=4096,tile_rows=%u,tile_cols=%u,cell_bits=%u,adc_subtract=%s,seed=%u",
 		tile_rows, tile_cols, cell_bits, after ? "after" : "before", draw(state) >> 1);
-	adc_bits = draw_below(state, 4) ? 4 + draw_below(state, 7) : 0;
+	adc_bits = ideal ? 0 : 4 + draw_below(state, 7);
 	if (adc_bits) {
 		uint32_t step = 1u << draw_below(state, 3);
 
@@ -387,7 +389,7 @@ static void random_settings(char *settings, uint64_t *state)
 	sprintf(settings + strlen(settings), ",program_sigma=%s,stuck_on=%s",
 		draw_below(state, 2) ? "0" : "0.03", draw_below(state, 3) ? "0" : "0.01");
 	sprintf(settings + strlen(settings), ",read_noise=%s,read_noise_of=%s",
-		draw_below(state, 4) ? draw_below(state, 3) ? "0.02" : "0.3" : "0.0001",
+		draw_below(state, 4) ? draw_below(state, 3) ? "0.02" : "1" : "0.0001",
 		draw_below(state, 2) ? "range" : "conductance");
 }
 
@@ -482,7 +484,7 @@ START_TEST(exact_cells_give_the_lossy_path)
 			   .cols = 1 + draw_below(&state, 100),
 			   .count = 1 + draw_below(&state, 120),
 			   .transpose = draw_below(&state, 2) };
-	char settings[2][256], *end;
+	char settings[2][320], *end;
 	float *want;
 	uint64_t clips;
 

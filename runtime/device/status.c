@@ -24,7 +24,7 @@ static const struct {
 	[LF_STATUS_ABORTED] = { -ECANCELED, "was ended before it was done" },
 	[LF_STATUS_INTERNAL] = { -EIO, "failed by a fault of the device" },
 	[LF_STATUS_OVERLAP] = { -EINVAL, "reads a range of a buffer that the job also writes" },
-	[LF_STATUS_THERMAL] = { -EAGAIN, "was not begun: the die is too hot" },
+	[LF_STATUS_THERMAL] = { -EBUSY, "was not begun: the die is too hot" },
 };
 
 int lf_status_errno(uint32_t status)

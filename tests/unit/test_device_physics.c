@@ -73,7 +73,7 @@ START_TEST(test_heat)
 	ck_assert_lf(lf_device_events(device, &events, LF_ERROR));
 	ck_assert_uint_eq(events, 0);
 	ck_assert_lf(lf_device_set_temperature(device, 110000, LF_ERROR));
-	ck_assert_lf_fails(lf_matrix_calibrate(matrix, 1, samples, NULL, NULL, LF_ERROR), -EAGAIN,
+	ck_assert_lf_fails(lf_matrix_calibrate(matrix, 1, samples, NULL, NULL, LF_ERROR), -EBUSY,
 			   "too hot");
 	ck_assert_lf(lf_device_set_temperature(device, 25000, LF_ERROR));
 	ck_assert_lf(lf_matrix_calibrate(matrix, 1, samples, NULL, NULL, LF_ERROR));

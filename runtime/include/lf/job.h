@@ -182,7 +182,7 @@ int lf_job_submit(struct lf_job *job, struct lf_error *error);
  * @error: reason on failure
  *
  * Return: 0; -ETIME (still running); the job's failure: -EINVAL (refused by the device), -EDOM (NaN, Inf or a number out
- * of range), -EDQUOT, -EIO, -EAGAIN (the die is too hot), -ETIMEDOUT, -ECANCELED, -ENODEV.
+ * of range), -EDQUOT, -EIO, -EBUSY (the die is too hot), -ETIMEDOUT, -ECANCELED, -ENODEV.
  */
 int lf_job_wait(struct lf_job *job, int64_t timeout_ns, struct lf_error *error);
 

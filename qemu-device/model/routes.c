@@ -85,14 +85,16 @@ static void prove_piece(void *argument, uint32_t index)
 static bool converter_is_wide(const struct route *route)
 {
 	const struct converter *converter = &route->converter;
-	int32_t most = (int32_t)route->group * ((1 << converter->cell_bits) - 1);
+	uint32_t driven = route->group < route->inputs ? route->group : route->inputs;
+	int32_t most = (int32_t)driven * ((1 << converter->cell_bits) - 1);
 
 	return most <= converter->last_code + converter->offset &&
 	       (converter->after ? converter->offset <= 0 : -most >= converter->offset);
 }
 
-static bool is_lossless(struct xbar *xbar, const struct matrix *matrix, bool transpose,
-			const struct route *route)
+/* Sets route->lossless, and route->proved unless there is no memory to find out. */
+static void prove(struct xbar *xbar, const struct matrix *matrix, bool transpose,
+		  struct route *route)
 {
 	uint64_t groups = (uint64_t)route->groups * route->outputs;
 	uint32_t pieces = (uint32_t)((groups + PROOF_PIECE - 1) / PROOF_PIECE);
@@ -103,24 +105,26 @@ static bool is_lossless(struct xbar *xbar, const struct matrix *matrix, bool tra
 		.transpose = transpose,
 	};
 
+	route->lossless = false;
+	route->proved = true;
 	if (route->converter.shift)
-		return false;
-	if (converter_is_wide(route))
-		return true;
+		return;
+	route->lossless = true;
+	if (xbar->params.adc_bits == XBAR_ADC_IDEAL || converter_is_wide(route))
+		return;
 	proof.lossless = xbar_device_workspace(xbar, pieces);
-	if (!proof.lossless)
-		return false;
-	xbar_device_parallel(xbar, pieces, prove_piece, &proof);
-	for (uint32_t i = 0; i < pieces; i++)
-		if (!proof.lossless[i])
-			return false;
-	return true;
+	route->proved = proof.lossless;
+	if (proof.lossless)
+		xbar_device_parallel(xbar, pieces, prove_piece, &proof);
+	for (uint32_t i = 0; i < pieces && route->lossless; i++)
+		route->lossless = proof.lossless && proof.lossless[i];
 }
 
 static void make_route(struct xbar *xbar, const struct matrix *matrix, bool transpose,
 		       struct route *route)
 {
 	*route = (struct route){
+		.known = true,
 		.generation = matrix->generation,
 		.inputs = transpose ? matrix->entry.cols : matrix->entry.rows,
 		.outputs = transpose ? matrix->entry.rows : matrix->entry.cols,
@@ -128,13 +132,8 @@ static void make_route(struct xbar *xbar, const struct matrix *matrix, bool tran
 		.groups = transpose ? matrix->tile_cols : matrix->tile_rows,
 	};
 	route->quads = (route->inputs + 3) / 4;
-	if (matrix->entry.format == LF_FORMAT_FP32 || xbar->params.adc_bits == XBAR_ADC_IDEAL) {
-		route->lossless = true;
-	} else {
+	if (matrix->entry.format != LF_FORMAT_FP32 && xbar->params.adc_bits != XBAR_ADC_IDEAL)
 		route->converter = xbar_route_converter(xbar, xbar_matrix_adc_step(xbar, matrix));
-		route->lossless = is_lossless(xbar, matrix, transpose, route);
-	}
-	route->known = true;
 }
 
 const struct route *xbar_route(struct xbar *xbar, struct matrix *matrix, bool transpose)
@@ -143,11 +142,16 @@ const struct route *xbar_route(struct xbar *xbar, struct matrix *matrix, bool tr
 
 	if (!route->known || route->generation != matrix->generation)
 		make_route(xbar, matrix, transpose, route);
-	if (matrix->entry.format == LF_FORMAT_FP32)
+	if (matrix->entry.format == LF_FORMAT_FP32) {
 		route->path = ROUTE_FLOAT;
-	else if (xbar->params.read_noise || xbar_analog_needed(xbar))
+		return route;
+	}
+	if (xbar->params.read_noise || xbar_analog_needed(xbar)) {
 		route->path = ROUTE_ANALOG;
-	else
-		route->path = route->lossless ? ROUTE_EXACT : ROUTE_LOSSY;
+		return route;
+	}
+	if (!route->proved)
+		prove(xbar, matrix, transpose, route);
+	route->path = route->lossless ? ROUTE_EXACT : ROUTE_LOSSY;
 	return route;
 }

@@ -21,6 +21,7 @@ enum route_path {
 /**
  * struct route - one direction of a matrix
  * @known: the other members hold for @generation
+ * @proved: @lossless does as well; not asked on the analog and the float path
  * @generation: of the matrix
  * @lossless: no conversion of any input can leave the range of the converters, whose step is one level
  * @inputs: elements of a vector
@@ -32,6 +33,7 @@ enum route_path {
  */
 struct route {
 	bool known;
+	bool proved;
 	bool lossless;
 	enum route_path path;
 	uint64_t generation;

@@ -114,7 +114,7 @@ static void random_hardware(struct trial *trial, uint64_t *state)
 	if (tile_cols > 4096)
 		tile_cols = 4096;
 	tile->after = !in_rows && draw_below(state, 2);
-	tile->adc_bits = draw_below(state, 4) ? 4 + draw_below(state, 7) : 0;
+	tile->adc_bits = draw_below(state, 3) ? 4 + draw_below(state, 7) : 0;
 	tile->adc_step = tile->adc_bits ? 1 << draw_below(state, 3) : 1;
 	while ((uint32_t)tile->adc_step > 2 * most)
 		tile->adc_step /= 2;
@@ -138,6 +138,14 @@ static void random_hardware(struct trial *trial, uint64_t *state)
 			tile->adc_offset);
 }
 
+/* More than one tile, unless they are large. */
+static uint32_t several_tiles(uint64_t *state, uint32_t size)
+{
+	uint32_t number = size + 1 + draw_below(state, 2 * size);
+
+	return number > 250 ? 250 - draw_below(state, 20) : number;
+}
+
 /*
  * Mostly few vectors, because the reference is slow; now and then, with a small matrix, so many that a piece of work is all
  * columns of some of them.
@@ -147,7 +155,11 @@ static void random_shape(struct reference_mvm *mvm, uint64_t *state)
 	mvm->rows = random_size(state, mvm->tile.rows);
 	mvm->cols = random_size(state, mvm->tile.weights);
 	mvm->count = 1 + draw_below(state, draw_below(state, 3) ? 7 : 30);
-	if (!draw_below(state, 6)) {
+	if (!draw_below(state, 3)) {
+		mvm->rows = several_tiles(state, mvm->tile.rows);
+		mvm->cols = several_tiles(state, mvm->tile.weights);
+		mvm->count = 1 + draw_below(state, 12);
+	} else if (!draw_below(state, 4)) {
 		mvm->rows = 1 + mvm->rows % 40;
 		mvm->cols = 1 + mvm->cols % 70;
 		mvm->count = 240 + draw_below(state, 80);

@@ -4,6 +4,7 @@
  * test_xbar_cuts.c.
  */
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,7 @@ static void multiply_units(struct rig *rig, uint32_t matrix, int8_t *weights)
 		units[i * ROWS + i] = 1;
 	ck_assert_uint_eq(rig_run(rig, &command, 1, buffers, 2), LF_STATUS_OK);
 	for (int i = 0; i < ROWS * COLS; i++)
-		weights[i] = (int8_t)output[i];
+		weights[i] = (int8_t)fmaxf(-127.0f, fminf(output[i], 127.0f));
 }
 
 static struct lf_matrix_info info_of(struct rig *rig)

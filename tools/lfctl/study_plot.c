@@ -16,7 +16,7 @@
 #define GAP_X	      62
 #define GAP_Y	      26
 #define LEGEND_HEIGHT 96
-#define LABEL_ROOM    34 /* least between two labels of an axis */
+#define LETTER_WIDTH  5.6 /* of a digit, about */
 
 /* Decades between zero and the smallest positive value of a logarithmic axis, which has no place for zero. */
 #define ZERO_GAP      0.7
@@ -108,14 +108,15 @@ static void put_axes(FILE *stream, const struct panel *panel, double step, const
 		put_text(stream, panel->left - 7, y_of(panel, y) + 3.5, "end", "", text);
 	}
 	for (uint32_t value = 0; value < panel->series->sweep.count; value++) {
-		double x = x_of(panel, value);
+		const char *label = panel->series->sweep.values[value].text;
+		double half = LETTER_WIDTH * (double)strlen(label) / 2, x = x_of(panel, value);
 
 		put_line(stream, x, bottom, x, bottom + 4, "stroke=\"black\"");
-		if (!labels || x - last < LABEL_ROOM)
+		/* A label that would run into the one before it is left out. */
+		if (!labels || x - half < last + LETTER_WIDTH)
 			continue;
-		put_text(stream, x, bottom + 15, "middle", "",
-			 panel->series->sweep.values[value].text);
-		last = x;
+		put_text(stream, x, bottom + 15, "middle", "", label);
+		last = x + half;
 	}
 	snprintf(text, sizeof(text), " transform=\"rotate(-90 %.1f %.1f)\"", panel->left - 36,
 		 middle);

@@ -62,6 +62,8 @@ static uint32_t show_tiles(const struct mvm *mvm, const struct window *window,
 	uint32_t wanted = mvm->transpose ? TRANSPOSE_STRIP_INPUTS : STRIP_INPUTS;
 	uint32_t most = along < wanted ? wanted / along : 1;
 	uint32_t inputs = least(window->end - window->first, most * along);
+	uint32_t tiles[KERNEL_POINTERS];
+	size_t offsets[KERNEL_POINTERS];
 
 	strip->runs = runs;
 	strip->count = (inputs + along - 1) / along;
@@ -71,22 +73,25 @@ static uint32_t show_tiles(const struct mvm *mvm, const struct window *window,
 	strip->stride = (size_t)weights * 4;
 	for (uint32_t i = 0; i < KERNEL_POINTERS; i++) {
 		uint32_t output = window->column + i * KERNEL_LANES;
-		uint32_t tile, inside;
+		uint32_t unit = mvm->transpose ? weights : 4;
 
 		/* Outputs that are not there are computed from others, and not looked at. */
 		if (output >= route->outputs)
 			output = window->column;
-		tile = output / across;
-		inside = output - tile * across;
-		for (uint32_t run = 0; run <= strip->count; run++) {
-			uint32_t group = least(first + run, route->groups - 1);
+		tiles[i] = output / across;
+		offsets[i] = (size_t)(output - tiles[i] * across) * unit;
+	}
+	for (uint32_t run = 0; run <= strip->count; run++) {
+		uint32_t group = least(first + run, route->groups - 1);
+		const uint8_t *tile = NULL;
 
-			if (mvm->transpose)
-				runs[run][i] = xbar_cells_tile(xbar, mvm->matrix, tile, group) +
-					       (size_t)inside * weights;
-			else
-				runs[run][i] = xbar_cells_tile(xbar, mvm->matrix, group, tile) +
-					       (size_t)inside * 4;
+		for (uint32_t i = 0; i < KERNEL_POINTERS; i++) {
+			if (i == 0 || tiles[i] != tiles[i - 1])
+				tile = mvm->transpose
+					       ? xbar_cells_tile(xbar, mvm->matrix, tiles[i], group)
+					       : xbar_cells_tile(xbar, mvm->matrix, group,
+								 tiles[i]);
+			runs[run][i] = tile + offsets[i];
 		}
 	}
 	return inputs;

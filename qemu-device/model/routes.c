@@ -17,8 +17,7 @@ struct converter xbar_route_converter(const struct xbar *xbar, uint32_t step)
 	return (struct converter){
 		.slices = xbar->slices,
 		.cell_bits = params->cell_bits,
-		.after = params->adc_subtract == XBAR_SUBTRACT_AFTER &&
-			 params->pair == XBAR_PAIR_COLUMNS,
+		.after = params->adc_subtract == XBAR_SUBTRACT_AFTER,
 		.shift = (uint32_t)__builtin_ctz(step),
 		.offset = xbar_params_offset(params, step),
 		.last_code = (1 << params->adc_bits) - 1,

@@ -11,7 +11,7 @@
 
 #define ROWS	     40
 #define COLS	     200
-#define COUNT	     130
+#define COUNT	     260
 
 /* Pieces of work that are asked about. */
 #define INPUT_PIECES ((COUNT + MVM_INPUT_PIECE - 1) / MVM_INPUT_PIECE)

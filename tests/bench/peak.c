@@ -10,7 +10,7 @@
 #include "tests/bench/peak.h"
 
 #define REPEATS	    5
-#define INT8_ROUNDS 10000000ull
+#define INT8_ROUNDS 5000000ull
 #define READ_UNIT   256
 
 struct reading {

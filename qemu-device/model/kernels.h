@@ -105,8 +105,8 @@ struct finish {
  * @quantise: q = clamp(round_half_even(x * f * g * inverse)); returns the sum of q
  * @spread: each four of @count elements, a multiple of 16, four times
  * @gemm: forward and in transpose: d[v][c] = sum over the inputs k of the strip of q[v][k] * w[k][c], added to what @d holds
- *	when @more. @q has zeros up to the next multiple of 64, and is spread in transpose. @sums is the sum of q of each vector over this strip and those that
- *	follow with @more, @sum_stride apart
+ *	when @more. @q has zeros up to the next multiple of 64, and is spread in transpose. @sums is the sum of q of each
+ *	vector over this strip and those that follow with @more, @sum_stride apart
  * @finish: see struct finish; @columns of each of @vectors, @d is [vectors][KERNEL_COLUMNS]. Returns the largest |y| as bits
  * @convert: sums[v] += the value that @converter gives for one column of a tile: @weights are its @quads x 4
  *	weights, @lines what drives it, [quads][KERNEL_VECTORS][8 bit-cycles] bytes a block of vectors, each byte the bits of four

@@ -164,6 +164,7 @@ int lf_device_own_workqueue(struct lf_device *lf, struct workqueue_struct *workq
 
 /* lf_hw.c */
 int lf_hw_identify(struct lf_device *lf);
+bool lf_hw_present(struct lf_device *lf);
 int lf_hw_reset(struct lf_device *lf);
 int lf_hw_enable(struct lf_device *lf);
 u32 lf_hw_queue_state(struct lf_device *lf, unsigned int index);

@@ -36,7 +36,7 @@ static int add_fence(struct lf_matrix *matrix, struct dma_fence *fence)
 static struct dma_fence *begin(struct lf_matrix *matrix)
 {
 	struct dma_resv *resv = matrix->gem.resv;
-	struct dma_fence *fence = lf_fence_alloc();
+	struct dma_fence *fence = lf_fence_alloc(matrix->gem.dev);
 	long err;
 
 	if (!fence)

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fences that the device, not the scheduler, signals: of a job on the ring, and of a command that has
- * a matrix alone. Each is memory of its own, small, since it may be kept by whoever got hold of it,
- * and each keeps this module, where its operations are.
+ * a matrix alone. Each is memory of its own, small, since it may be kept by whoever got hold of it. It
+ * keeps this module, where its operations are, and the DRM device: the scheduler's fence above it, which
+ * has a reference to it, tells the name of a scheduler that is part of the device.
  */
 #include <linux/dma-resv.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
+#include <drm/drm_drv.h>
 #include <drm/drm_gem.h>
 
 #include "lf_fence.h"
@@ -15,6 +18,8 @@
 struct lf_fence {
 	struct dma_fence base;
 	spinlock_t lock;
+	struct drm_device *drm;
+	struct work_struct free_work;
 };
 
 static struct lf_fence *to_lf_fence(struct dma_fence *fence)
@@ -42,9 +47,18 @@ static void free_rcu_callback(struct rcu_head *head)
 	module_put(THIS_MODULE);
 }
 
-static void fence_release(struct dma_fence *fence)
+/* The last reference to the device ends its workqueues: so not from one of them, nor from an interrupt. */
+static void free_work(struct work_struct *work)
 {
-	call_rcu(&fence->rcu, free_rcu_callback);
+	struct lf_fence *fence = container_of(work, struct lf_fence, free_work);
+
+	drm_dev_put(fence->drm);
+	call_rcu(&fence->base.rcu, free_rcu_callback);
+}
+
+static void fence_release(struct dma_fence *base)
+{
+	schedule_work(&to_lf_fence(base)->free_work);
 }
 
 static const struct dma_fence_ops lf_fence_ops = {
@@ -55,18 +69,22 @@ static const struct dma_fence_ops lf_fence_ops = {
 
 /**
  * lf_fence_alloc() - memory for a fence, so that nothing can fail when it is needed
+ * @drm: device
  *
  * The caller's file or device holds the module.
  *
  * Return: to be given to lf_fence_init() or lf_fence_put(); NULL when there is no memory.
  */
-struct dma_fence *lf_fence_alloc(void)
+struct dma_fence *lf_fence_alloc(struct drm_device *drm)
 {
 	struct lf_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL_ACCOUNT);
 
 	if (!fence)
 		return NULL;
 	spin_lock_init(&fence->lock);
+	INIT_WORK(&fence->free_work, free_work);
+	drm_dev_get(drm);
+	fence->drm = drm;
 	__module_get(THIS_MODULE);
 	return &fence->base;
 }
@@ -90,12 +108,10 @@ void lf_fence_put(struct dma_fence *fence)
 {
 	if (!fence)
 		return;
-	if (fence->ops) {
+	if (fence->ops)
 		dma_fence_put(fence);
-	} else {
-		kfree(to_lf_fence(fence));
-		module_put(THIS_MODULE);
-	}
+	else
+		fence_release(fence);
 }
 
 static bool find_old_fence(struct dma_resv *resv, u64 *context)

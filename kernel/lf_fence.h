@@ -7,9 +7,10 @@
 
 #include <linux/dma-fence.h>
 
+struct drm_device;
 struct drm_gem_object;
 
-struct dma_fence *lf_fence_alloc(void);
+struct dma_fence *lf_fence_alloc(struct drm_device *drm);
 void lf_fence_init(struct dma_fence *fence, u64 context, u64 seqno);
 void lf_fence_forget(struct drm_gem_object *object);
 void lf_fence_put(struct dma_fence *fence);

@@ -12,16 +12,15 @@
 
 #include "lf_device.h"
 
-#define LF_POLL_US	     50
-#define LF_RESET_TIMEOUT_US  (5 * USEC_PER_SEC)
-#define LF_ENABLE_TIMEOUT_US (5 * USEC_PER_SEC)
+#define LF_POLL_US	    50
+#define LF_RESET_TIMEOUT_US (5 * USEC_PER_SEC)
 
 /* The driver's own bounds: a job's commands are one allocation. */
-#define LF_RING_ENTRIES	     256u
-#define LF_JOB_COMMANDS	     1024u
-#define LF_JOB_BUFFERS	     256u
-#define LF_JOB_MATRICES	     256u
-#define LF_JOB_SYNCS	     64u
+#define LF_RING_ENTRIES	    256u
+#define LF_JOB_COMMANDS	    1024u
+#define LF_JOB_BUFFERS	    256u
+#define LF_JOB_MATRICES	    256u
+#define LF_JOB_SYNCS	    64u
 
 /**
  * lf_hw_identify() - check that this is an LF-1 that the driver can drive, and read its limits
@@ -85,6 +84,19 @@ int lf_hw_identify(struct lf_device *lf)
 	return 0;
 }
 
+/**
+ * lf_hw_present() - whether the device is where it was
+ * @lf: device
+ *
+ * What answers in its place when it has left the bus depends on the machine: mostly ones.
+ *
+ * Return: false when it has gone.
+ */
+bool lf_hw_present(struct lf_device *lf)
+{
+	return lf_read(lf, LF_REG_MAGIC) == LF_MAGIC;
+}
+
 /* Jobs wait for it: so no longer than half of what one of them may take. */
 static unsigned long reset_timeout_us(const struct lf_device *lf)
 {
@@ -127,7 +139,7 @@ int lf_hw_enable(struct lf_device *lf)
 	lf_write(lf, LF_REG_CONTROL, LF_CONTROL_ENABLE);
 	err = readl_poll_timeout(lf->regs + LF_REG_STATUS, status,
 				 status & (LF_DEVICE_READY | LF_DEVICE_FATAL), LF_POLL_US,
-				 LF_ENABLE_TIMEOUT_US);
+				 reset_timeout_us(lf));
 	if (err)
 		return err;
 	if (status & LF_DEVICE_FATAL)

@@ -120,7 +120,7 @@ struct lf_job *lf_job_alloc(struct lf_context *context, struct lf_device *lf, u3
 
 	if (!job)
 		return NULL;
-	job->fence = lf_fence_alloc();
+	job->fence = lf_fence_alloc(&lf->drm);
 	if (!job->fence) {
 		kfree(job);
 		return NULL;

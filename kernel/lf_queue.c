@@ -94,6 +94,15 @@ static void place(struct lf_queue *queue, struct lf_request *request)
 	queue->tail = (queue->tail + 1) & (queue->entries - 1);
 }
 
+/* Tells the device of what was placed. */
+static void announce(struct lf_queue *queue)
+{
+	if (!queue->deep && queue->depth >= LF_COALESCE_BEGIN && coalesce_us &&
+	    lf_speaks(queue->lf, 2))
+		set_coalescing(queue, true);
+	lf_write(queue->lf, submission_doorbell(queue), queue->tail);
+}
+
 static int submit(struct lf_queue *queue, struct lf_request *request)
 {
 	if (queue->mode == LF_QUEUE_OFF)
@@ -112,10 +121,7 @@ static int submit(struct lf_queue *queue, struct lf_request *request)
 	if (queue->mode == LF_QUEUE_PAUSED)
 		return 0;
 	place(queue, request);
-	if (!queue->deep && queue->depth >= LF_COALESCE_BEGIN && coalesce_us &&
-	    lf_speaks(queue->lf, 2))
-		set_coalescing(queue, true);
-	lf_write(queue->lf, submission_doorbell(queue), queue->tail);
+	announce(queue);
 	return 0;
 }
 
@@ -433,7 +439,7 @@ int lf_queue_start(struct lf_queue *queue)
 		place(queue, request);
 	}
 	if (queue->depth)
-		lf_write(queue->lf, submission_doorbell(queue), queue->tail);
+		announce(queue);
 	err = 0;
 unlock:
 	spin_unlock_irqrestore(&queue->lock, flags);

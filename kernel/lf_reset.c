@@ -10,7 +10,6 @@
  */
 #include <linux/delay.h>
 #include <linux/jiffies.h>
-#include <linux/pci.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
@@ -87,7 +86,7 @@ static void reset_device(struct lf_device *lf, struct lf_queue *queue, struct lf
 		lf_queue_settle(&lf->queues[i]);
 	if (guilty)
 		lf_queue_end(queue, guilty, -ETIMEDOUT);
-	if (err == -ENODEV) {
+	if (!lf_hw_present(lf)) {
 		wedge(lf, "the device has gone");
 		return;
 	}
@@ -152,8 +151,8 @@ static bool check_health(struct lf_device *lf)
 	bool sick = false;
 	unsigned int i;
 
-	if (PCI_POSSIBLE_ERROR(status)) {
-		wedge(lf, "the device has gone: its registers read as ones");
+	if (!lf_hw_present(lf)) {
+		wedge(lf, "the device has gone: other registers are where its were");
 		return true;
 	}
 	if (status & LF_DEVICE_FATAL) {

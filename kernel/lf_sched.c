@@ -75,8 +75,19 @@ static enum drm_gpu_sched_stat timedout_job(struct drm_sched_job *base)
 
 static void free_job(struct drm_sched_job *base)
 {
+	struct lf_job *job = to_lf_job(base);
+
+	/*
+	 * A job that was cancelled was never given to the device, but its scheduler's fence needs
+	 * what a parent keeps, too.
+	 */
+	if (!base->s_fence->parent) {
+		lf_fence_init(job->fence, queue_of(base)->fence_context, 0);
+		dma_fence_signal(job->fence);
+		smp_store_release(&base->s_fence->parent, dma_fence_get(job->fence));
+	}
 	drm_sched_job_cleanup(base);
-	lf_job_free_later(to_lf_job(base));
+	lf_job_free_later(job);
 }
 
 static const struct drm_sched_backend_ops lf_sched_ops = {

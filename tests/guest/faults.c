@@ -182,6 +182,7 @@ static void wait_for_function(int watch)
 	enum { PLUG_MS = 30000 };
 	struct drm_lf_query query = { .type = DRM_LF_QUERY_DEVICE };
 	int64_t end = now_ms() + PLUG_MS;
+	glob_t nodes;
 	int fd = -1;
 
 	/* A driver that has lost its device still answers, one that was unbound does not. */
@@ -190,7 +191,11 @@ static void wait_for_function(int watch)
 		CHECK(now_ms() < end);
 		usleep(50000);
 		close(fd);
-		fd = open("/dev/accel/accel0", O_RDWR | O_CLOEXEC);
+		/* Not under the number it had: that is kept by who has the old one open. */
+		fd = glob("/dev/accel/accel*", 0, NULL, &nodes) == 0
+			     ? open(nodes.gl_pathv[0], O_RDWR | O_CLOEXEC)
+			     : -1;
+		globfree(&nodes);
 	}
 	close(fd);
 }

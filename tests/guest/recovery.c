@@ -164,6 +164,26 @@ static void programming_is_run_once(void)
 	CHECK_OK(guest_matrix_commit(set.fd, matrix));
 }
 
+/* A barrier waits for a job of another queue that hangs: for longer than the timeout, and is not to blame. */
+static void waiting_job_is_not_blamed(void)
+{
+	struct bench guilty = bench(0), waiting = bench(1);
+	struct guest_job job = guest_job();
+
+	if (guest_info(guilty.fd).queues < 2 || (guest_info(guilty.fd).hw_version & 0xffff) < 2)
+		ktap_skip("the device has one queue, or does not tell which one works");
+	guest_inject(LF_INJECT_HANG_JOB);
+	submit(&guilty);
+	usleep(50000);
+	guest_job_command(&job, LF_OP_BARRIER);
+	guest_job_sync(&job, waiting.syncobj, DRM_LF_SYNC_OUT, 0);
+	CHECK_OK(guest_job_submit(waiting.fd, &job));
+	CHECK_OK(guest_wait(waiting.fd, waiting.syncobj, GUEST_WAIT_MS));
+	CHECK_EQUAL(guest_fence_error(waiting.fd, waiting.syncobj), 1);
+	CHECK_OK(guest_wait(guilty.fd, guilty.syncobj, GUEST_WAIT_MS));
+	CHECK_EQUAL(guest_fence_error(guilty.fd, guilty.syncobj), -ETIMEDOUT);
+}
+
 static void failed_job_says_so(void)
 {
 	struct bench set = bench(5);
@@ -218,9 +238,10 @@ static void closing_a_hanging_file(void)
 int main(void)
 {
 	static const struct ktap_test tests[] = {
-		KTAP_TEST(hang_ends_with_a_timeout), KTAP_TEST(innocent_jobs_are_run_again),
-		KTAP_TEST(programming_is_run_once),  KTAP_TEST(failed_job_says_so),
-		KTAP_TEST(management_survives),	     KTAP_TEST(closing_a_hanging_file),
+		KTAP_TEST(hang_ends_with_a_timeout),  KTAP_TEST(innocent_jobs_are_run_again),
+		KTAP_TEST(programming_is_run_once),   KTAP_TEST(failed_job_says_so),
+		KTAP_TEST(waiting_job_is_not_blamed), KTAP_TEST(management_survives),
+		KTAP_TEST(closing_a_hanging_file),
 	};
 
 	bool reloaded = guest_reload("job_timeout_ms=2000");

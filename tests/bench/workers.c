@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * See workers.h.
+ * See workers.h. As the workers of the QEMU device (lf-workers.c), so that what is measured is what a guest gets.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,10 +9,14 @@
 
 #include "tests/bench/workers.h"
 
+/* Some ten microseconds, in which the next work often comes. */
+#define SPIN_ROUNDS 300
+
 /**
  * struct workers - the threads and the work they share
- * @round: number of the work; a worker takes part once in each
- * @busy: workers that have not finished it
+ * @round: number of the work
+ * @open: it may be joined: who comes late finds that nothing is left and is not waited for
+ * @joined: workers that have joined and not finished it
  * @next: piece to be taken next
  */
 struct workers {
@@ -21,8 +25,9 @@ struct workers {
 	pthread_cond_t done;
 	pthread_t threads[WORKERS_MOST];
 	uint32_t count;
-	uint64_t round;
-	uint32_t busy;
+	_Atomic uint64_t round;
+	bool open;
+	uint32_t joined;
 	bool stop;
 	void (*work)(void *, uint32_t);
 	void *argument;
@@ -41,26 +46,41 @@ static void take_pieces(struct workers *workers)
 	}
 }
 
+static void relax(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
 static void *worker(void *argument)
 {
 	struct workers *workers = argument;
 	uint64_t seen = 0;
 
-	pthread_mutex_lock(&workers->lock);
 	for (;;) {
+		for (int i = 0; i < SPIN_ROUNDS && atomic_load(&workers->round) == seen; i++)
+			relax();
+		pthread_mutex_lock(&workers->lock);
 		while (workers->round == seen && !workers->stop)
 			pthread_cond_wait(&workers->start, &workers->lock);
-		if (workers->stop)
-			break;
 		seen = workers->round;
+		if (workers->stop || !workers->open) {
+			bool stop = workers->stop;
+
+			pthread_mutex_unlock(&workers->lock);
+			if (stop)
+				return NULL;
+			continue;
+		}
+		workers->joined++;
 		pthread_mutex_unlock(&workers->lock);
 		take_pieces(workers);
 		pthread_mutex_lock(&workers->lock);
-		if (--workers->busy == 0)
+		if (--workers->joined == 0)
 			pthread_cond_signal(&workers->done);
+		pthread_mutex_unlock(&workers->lock);
 	}
-	pthread_mutex_unlock(&workers->lock);
-	return NULL;
 }
 
 void workers_run(void *opaque, uint32_t count, void (*work)(void *, uint32_t), void *argument)
@@ -71,14 +91,15 @@ void workers_run(void *opaque, uint32_t count, void (*work)(void *, uint32_t), v
 	workers->work = work;
 	workers->argument = argument;
 	workers->pieces = count;
-	workers->busy = workers->count;
+	workers->open = true;
 	atomic_store(&workers->next, 0);
 	workers->round++;
 	pthread_cond_broadcast(&workers->start);
 	pthread_mutex_unlock(&workers->lock);
 	take_pieces(workers);
 	pthread_mutex_lock(&workers->lock);
-	while (workers->busy)
+	workers->open = false;
+	while (workers->joined)
 		pthread_cond_wait(&workers->done, &workers->lock);
 	pthread_mutex_unlock(&workers->lock);
 }

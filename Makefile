@@ -59,10 +59,10 @@ data-made:
 	tools/data/tasks --form synopsis --out $(BUILD)/data/synopsis
 
 bench:					## the benchmark tables, in build/bench.json
-	scripts/setup.sh build data golden
+	scripts/setup.sh build kernel qemu vm data golden
 	+$(Q)$(SUBMAKE) bench-parts
 	scripts/bench --build $(BUILD)
-bench-parts: $(BENCHES) $(LFCTL) data-made
+bench-parts: $(BENCHES) $(LFCTL) $(QEMU) $(INITRAMFS) data-made
 
 study:					## accuracy and signal to noise against the device's errors
 	scripts/setup.sh build data

@@ -17,6 +17,7 @@ DEBUG_TEST_SOURCES := $(call sources,tests/debug/*.c)
 BENCH_ALL_SOURCES := $(call sources,tests/bench/*.c)
 BENCH_SOURCES := $(call programs_of,$(BENCH_ALL_SOURCES))
 BENCH_HELPER_SOURCES := $(filter-out $(BENCH_SOURCES),$(BENCH_ALL_SOURCES))
+GUEST_BENCH_SOURCES := $(call sources,tests/bench/guest/*.c)
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 
@@ -28,11 +29,12 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(UNIT_TEST_SOURCES))
 GUEST_TESTS := $(patsubst %.c,$(BUILD)/%,$(GUEST_TEST_SOURCES))
 DEBUG_TESTS := $(patsubst %.c,$(BUILD)/%,$(DEBUG_TEST_SOURCES))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
+GUEST_BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(GUEST_BENCH_SOURCES))
 
 EXAMPLES := $(patsubst runtime/examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 
 USERSPACE_PRODUCTS := $(LIBRARY) $(LIBRARY_SHARED) $(MODEL) $(LFCTL) $(UNIT_TESTS) $(GUEST_TESTS) \
-	$(BENCHES) $(EXAMPLES)
+	$(BENCHES) $(GUEST_BENCHES) $(EXAMPLES)
 
 # A change of compiler or flags rebuilds everything: the line in this file is compared.
 FLAGS_STAMP := $(OBJ)/flags
@@ -92,8 +94,11 @@ $(BUILD)/examples/%: runtime/examples/%.c $(LIBRARY_SHARED)
 	$(Q)$(CC) -D_GNU_SOURCE -Iruntime/include -Iuapi $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -L$(BUILD)/lib -llf \
 		-Wl,-rpath,'$$ORIGIN/../lib' -MMD -MP -MF $(OBJ)/$*.example.d
 
+$(BUILD)/bench/guest/%: $(OBJ)/tests/bench/guest/%.o $(call objects,$(GUEST_HELPER_SOURCES)) $(LIBRARY)
+	$(call link,-lm)
+
 $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(call objects,$(BENCH_HELPER_SOURCES)) $(LIBRARY)
 	$(call link,-lm)
 
 -include $(wildcard $(OBJ)/*.example.d) $(patsubst %.o,%.d,$(call objects,$(LIBRARY_SOURCES) $(MODEL_SOURCES) $(LFCTL_SOURCES) \
-	$(UNIT_TEST_SOURCES) $(UNIT_HELPER_SOURCES) $(GUEST_ALL_SOURCES) $(DEBUG_TEST_SOURCES) $(BENCH_ALL_SOURCES)))
+	$(UNIT_TEST_SOURCES) $(UNIT_HELPER_SOURCES) $(GUEST_ALL_SOURCES) $(DEBUG_TEST_SOURCES) $(BENCH_ALL_SOURCES) $(GUEST_BENCH_SOURCES)))

@@ -8,6 +8,7 @@
 
 #include <linux/interrupt.h>
 #include <linux/io.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/wait.h>
@@ -126,7 +127,7 @@ struct lf_device {
 	struct workqueue_struct *reap_wq;
 	struct work_struct reap_work;
 
-	struct mutex telemetry_lock;
+	raw_spinlock_t telemetry_lock;
 	struct lf_telemetry_block hwmon_start;
 };
 
@@ -169,7 +170,9 @@ int lf_hw_reset(struct lf_device *lf);
 int lf_hw_enable(struct lf_device *lf);
 u32 lf_hw_queue_state(struct lf_device *lf, unsigned int index);
 int lf_hw_disable_queue(struct lf_device *lf, unsigned int index);
-void lf_hw_telemetry(struct lf_device *lf, struct lf_telemetry_block *block);
+int lf_hw_telemetry_words(struct lf_device *lf, unsigned int first, unsigned int count,
+			  __le64 *words);
+int lf_hw_telemetry(struct lf_device *lf, struct lf_telemetry_block *block);
 
 /* lf_reset.c */
 int lf_reset_init(struct lf_device *lf);

@@ -19,10 +19,13 @@
 #include "lf_directory.h"
 #include "lf_dump.h"
 #include "lf_exclusive.h"
+#include "lf_fdinfo.h"
 #include "lf_gem.h"
 #include "lf_job.h"
 #include "lf_manage.h"
 #include "lf_matrix.h"
+#include "lf_netlink.h"
+#include "lf_pmu.h"
 #include "lf_quota.h"
 #include "lf_sched.h"
 #include "lf_submit.h"
@@ -159,6 +162,7 @@ static const struct file_operations lf_fops = {
 	.read = drm_read,
 	.llseek = noop_llseek,
 	.mmap = drm_gem_mmap,
+	.show_fdinfo = drm_show_fdinfo,
 	.fop_flags = FOP_UNSIGNED_OFFSET,
 };
 
@@ -167,6 +171,7 @@ static const struct drm_driver lf_driver = {
 		DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_SYNCOBJ | DRIVER_SYNCOBJ_TIMELINE,
 	.open = lf_open,
 	.postclose = lf_postclose,
+	.show_fdinfo = lf_fdinfo_show,
 	.gem_create_object = lf_gem_create_object,
 	.gem_prime_import_sg_table = lf_gem_import,
 	.ioctls = lf_ioctls,
@@ -199,6 +204,7 @@ struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus,
 		return lf;
 	lf->bus = bus;
 	lf->regs = regs;
+	raw_spin_lock_init(&lf->telemetry_lock);
 	lf->job_timeout = max(4UL, msecs_to_jiffies(job_timeout_ms));
 	lf->tick = min_t(unsigned long, lf->job_timeout / 4, HZ);
 	for (i = 0; i < ARRAY_SIZE(lf->queues); i++)
@@ -240,11 +246,6 @@ int lf_device_probe_step(struct lf_device *lf)
 	return -ENOMEM;
 }
 
-static int init_locks(struct lf_device *lf)
-{
-	return drmm_mutex_init(&lf->drm, &lf->telemetry_lock);
-}
-
 static int allocate_queues(struct lf_device *lf)
 {
 	unsigned int i;
@@ -269,14 +270,14 @@ typedef int (*probe_step)(struct lf_device *lf);
 
 /* Nothing of these needs to be taken back by hand; the DRM device or the bus device does. */
 static const probe_step setup_steps[] = {
-	init_locks,	lf_reset_init,	   lf_dump_init,   lf_jobs_init,  lf_gem_init,
-	lf_matrix_init, lf_directory_init, lf_manage_init, lf_sched_init, allocate_queues,
+	lf_reset_init,	   lf_dump_init,   lf_jobs_init,  lf_gem_init,	   lf_matrix_init,
+	lf_directory_init, lf_manage_init, lf_sched_init, allocate_queues,
 };
 
 /* From the first of these on the device has to be stopped again. */
 static const probe_step start_steps[] = {
-	lf_hw_reset,	   request_irqs,      lf_reset_start,
-	lf_directory_load, lf_hwmon_register, register_node,
+	lf_hw_reset,	   request_irqs,    lf_reset_start,	 lf_directory_load,
+	lf_hwmon_register, lf_pmu_register, lf_netlink_register, register_node,
 };
 
 static int take_steps(struct lf_device *lf, const probe_step *steps, size_t count)
@@ -287,6 +288,13 @@ static int take_steps(struct lf_device *lf, const probe_step *steps, size_t coun
 	for (i = 0; !err && i < count; i++)
 		err = lf_device_probe_step(lf) ?: steps[i](lf);
 	return err;
+}
+
+/* Before the device is unplugged: what reads it does not ask whether it still may. */
+static void hide(struct lf_device *lf)
+{
+	lf_netlink_unregister(lf);
+	lf_pmu_unregister(lf);
 }
 
 /* The device is unplugged, or no one has seen it yet. */
@@ -317,6 +325,7 @@ int lf_device_start(struct lf_device *lf)
 		return err;
 	err = take_steps(lf, start_steps, ARRAY_SIZE(start_steps));
 	if (err) {
+		hide(lf);
 		/* So that work in the background finds that the device has gone. */
 		drm_dev_unplug(&lf->drm);
 		stop(lf);
@@ -334,6 +343,7 @@ int lf_device_start(struct lf_device *lf)
  */
 void lf_device_remove(struct lf_device *lf)
 {
+	hide(lf);
 	WRITE_ONCE(lf->closing, true);
 	/* While it can still be told: what was deleted is deleted on the device. */
 	lf_matrix_flush(lf);
@@ -347,6 +357,7 @@ void lf_device_remove(struct lf_device *lf)
  */
 void lf_device_shutdown(struct lf_device *lf)
 {
+	hide(lf);
 	WRITE_ONCE(lf->closing, true);
 	drm_dev_unplug(&lf->drm);
 	lf_reset_remove(lf);
@@ -380,12 +391,22 @@ static int __init lf_module_init(void)
 {
 	int err;
 
-	err = lf_pci_register();
+	err = lf_netlink_init();
 	if (err)
 		return err;
+	err = lf_pci_register();
+	if (err)
+		goto exit_netlink;
 	err = lf_platform_register();
 	if (err)
-		lf_pci_unregister();
+		goto unregister_pci;
+	return 0;
+
+unregister_pci:
+	lf_pci_unregister();
+	lf_pmu_exit();
+exit_netlink:
+	lf_netlink_exit();
 	return err;
 }
 module_init(lf_module_init);
@@ -394,6 +415,8 @@ static void __exit lf_module_exit(void)
 {
 	lf_platform_unregister();
 	lf_pci_unregister();
+	lf_pmu_exit();
+	lf_netlink_exit();
 }
 module_exit(lf_module_exit);
 

@@ -5,7 +5,6 @@
  */
 #include <linux/cpumask.h>
 #include <linux/device.h>
-#include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/iopoll.h>
 #include <linux/log2.h>
 #include <linux/pci.h>
@@ -183,18 +182,39 @@ int lf_hw_disable_queue(struct lf_device *lf, unsigned int index)
 }
 
 /**
+ * lf_hw_telemetry_words() - read some of the device's totals, of one moment
+ * @lf: device
+ * @first: number of the first word in struct lf_telemetry_block
+ * @count: how many words
+ * @words: receives them
+ *
+ * May be called with interrupts off.
+ *
+ * Return: 0, -ENODEV when the device does not answer.
+ */
+int lf_hw_telemetry_words(struct lf_device *lf, unsigned int first, unsigned int count,
+			  __le64 *words)
+{
+	unsigned long flags;
+	unsigned int i;
+
+	/* perf reads with interrupts off and a raw lock held. */
+	raw_spin_lock_irqsave(&lf->telemetry_lock, flags);
+	lf_write(lf, LF_REG_TELEMETRY_LATCH, 1);
+	for (i = 0; i < count; i++)
+		words[i] = cpu_to_le64(readq(lf->regs + LF_REG_TELEMETRY + 8 * (first + i)));
+	raw_spin_unlock_irqrestore(&lf->telemetry_lock, flags);
+	return lf_hw_present(lf) ? 0 : -ENODEV;
+}
+
+/**
  * lf_hw_telemetry() - read the device's totals, of one moment
  * @lf: device
  * @block: receives them
+ *
+ * Return: 0, -ENODEV when the device does not answer.
  */
-void lf_hw_telemetry(struct lf_device *lf, struct lf_telemetry_block *block)
+int lf_hw_telemetry(struct lf_device *lf, struct lf_telemetry_block *block)
 {
-	__le64 *words = (__le64 *)block;
-	unsigned int i;
-
-	mutex_lock(&lf->telemetry_lock);
-	lf_write(lf, LF_REG_TELEMETRY_LATCH, 1);
-	for (i = 0; i < sizeof(*block) / sizeof(*words); i++)
-		words[i] = cpu_to_le64(lo_hi_readq(lf->regs + LF_REG_TELEMETRY + 8 * i));
-	mutex_unlock(&lf->telemetry_lock);
+	return lf_hw_telemetry_words(lf, 0, sizeof(*block) / sizeof(__le64), (__le64 *)block);
 }

@@ -11,6 +11,7 @@
 #include <drm/drm_print.h>
 
 #include "lf_device.h"
+#include "lf_netlink.h"
 #include "lf_trace.h"
 
 /**
@@ -98,6 +99,7 @@ irqreturn_t lf_single_irq(int irq, void *data)
 void lf_event_notify(struct lf_device *lf, u32 events)
 {
 	trace_lf_event(&lf->drm, events);
+	lf_netlink_events(lf, events);
 	if (events & LF_EVENT_THERMAL)
 		drm_dbg(&lf->drm, "the die crossed its highest temperature\n");
 }

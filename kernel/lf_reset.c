@@ -17,6 +17,7 @@
 
 #include "lf_device.h"
 #include "lf_dump.h"
+#include "lf_netlink.h"
 #include "lf_trace.h"
 
 /* Resets of a queue, and then of the device, without a single good record since the first of them. */
@@ -49,6 +50,7 @@ static void wedge(struct lf_device *lf, const char *reason)
 
 	lockdep_assert_held(&lf->reset_lock);
 	WRITE_ONCE(lf->wedged, true);
+	lf_netlink_wedged(lf, reason);
 	dev_err(lf->drm.dev,
 		"%s: everything ends with ENODEV until the device is bound anew or its function is reset\n",
 		reason);
@@ -131,6 +133,7 @@ void lf_reset(struct lf_device *lf, struct lf_queue *queue, struct lf_request *g
 	if (READ_ONCE(lf->wedged) || lf->suspended)
 		return;
 
+	lf_netlink_reset(lf, queue, reason);
 	trace_lf_reset(&lf->drm, queue ? queue->index : 0, guilty != NULL);
 	atomic_inc(&lf->resets);
 	lf_dump_take(lf, queue, guilty, reason);

@@ -58,7 +58,7 @@ static ssize_t counter_show(struct device *dev, struct device_attribute *attribu
 	const __le64 *words;
 	ssize_t length = 0;
 	unsigned int i;
-	int index;
+	int index, err;
 
 	block = kmalloc(sizeof(*block), GFP_KERNEL);
 	if (!block)
@@ -67,8 +67,12 @@ static ssize_t counter_show(struct device *dev, struct device_attribute *attribu
 		kfree(block);
 		return -ENODEV;
 	}
-	lf_hw_telemetry(lf, block);
+	err = lf_hw_telemetry(lf, block);
 	drm_dev_exit(index);
+	if (err) {
+		kfree(block);
+		return err;
+	}
 
 	words = (void *)block + counter->offset;
 	for (i = 0; i < counter->words; i++)
@@ -89,11 +93,17 @@ static ssize_t counter_show(struct device *dev, struct device_attribute *attribu
 LF_COUNTER(jobs, 0400);
 LF_COUNTER(mvm_count, 0400);
 LF_COUNTER(mac_count, 0400);
+LF_COUNTER(conversions, 0400);
+LF_COUNTER(clips, 0400);
+LF_COUNTER(host_bytes, 0400);
 LF_COUNTER(busy_ns, 0400);
 LF_COUNTER(time_ns, 0400);
 LF_COUNTER(cells_written, 0400);
 LF_COUNTER(cells_erased, 0400);
 LF_COUNTER(verify_retries, 0400);
+LF_COUNTER(cells_failed, 0400);
+LF_COUNTER(cells_stuck, 0400);
+LF_COUNTER(refresh_due, 0400);
 LF_COUNTER(wear_max, 0400);
 LF_COUNTER(wear_histogram, 0400);
 LF_COUNTER(tiles_used, 0400);
@@ -108,11 +118,17 @@ static struct attribute *lf_attributes[] = {
 	&counter_jobs.attribute.attr,
 	&counter_mvm_count.attribute.attr,
 	&counter_mac_count.attribute.attr,
+	&counter_conversions.attribute.attr,
+	&counter_clips.attribute.attr,
+	&counter_host_bytes.attribute.attr,
 	&counter_busy_ns.attribute.attr,
 	&counter_time_ns.attribute.attr,
 	&counter_cells_written.attribute.attr,
 	&counter_cells_erased.attribute.attr,
 	&counter_verify_retries.attribute.attr,
+	&counter_cells_failed.attribute.attr,
+	&counter_cells_stuck.attribute.attr,
+	&counter_refresh_due.attribute.attr,
 	&counter_wear_max.attribute.attr,
 	&counter_wear_histogram.attribute.attr,
 	&counter_tiles_used.attribute.attr,

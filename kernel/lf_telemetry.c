@@ -16,6 +16,12 @@
 
 #define LF_AJ_PER_PJ 1000000
 
+const char *const lf_energy_names[LF_ENERGY_COMPONENTS] = {
+	[LF_ENERGY_ARRAY] = "array",	 [LF_ENERGY_DAC] = "dac",
+	[LF_ENERGY_ADC] = "adc",	 [LF_ENERGY_DIGITAL] = "digital",
+	[LF_ENERGY_PROGRAM] = "program", [LF_ENERGY_STATIC] = "static",
+};
+
 /**
  * lf_sums_init() - start at zero
  * @sums: zeroed memory
@@ -62,7 +68,12 @@ void lf_sums_add(struct lf_sums *sums, const struct lf_completion *completion)
 	spin_unlock_irqrestore(&sums->lock, flags);
 }
 
-static void sums_block(struct lf_sums *sums, struct lf_telemetry_block *block)
+/**
+ * lf_sums_block() - what was added so far, of one moment
+ * @sums: of a file
+ * @block: receives it; what is the device's alone is 0
+ */
+void lf_sums_block(struct lf_sums *sums, struct lf_telemetry_block *block)
 {
 	unsigned int i;
 
@@ -86,6 +97,22 @@ static void sums_block(struct lf_sums *sums, struct lf_telemetry_block *block)
 }
 
 /**
+ * lf_energy_total_pj() - energy of all components
+ * @block: totals
+ *
+ * Return: picojoules, each component rounded down by itself.
+ */
+u64 lf_energy_total_pj(const struct lf_telemetry_block *block)
+{
+	u64 total = 0;
+	unsigned int i;
+
+	for (i = 0; i < LF_ENERGY_COMPONENTS; i++)
+		total += le64_to_cpu(block->energy_pj[i]);
+	return total;
+}
+
+/**
  * lf_telemetry_ioctl() - DRM_IOCTL_LF_TELEMETRY
  * @drm: device
  * @data: struct drm_lf_telemetry
@@ -96,22 +123,22 @@ static void sums_block(struct lf_sums *sums, struct lf_telemetry_block *block)
 int lf_telemetry_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct drm_lf_telemetry *args = data;
-	int index;
+	int index, err;
 
 	if (args->pad)
 		return -EINVAL;
 	switch (args->scope) {
 	case DRM_LF_TELEMETRY_CONTEXT:
-		sums_block(&to_lf_context(file)->sums, &args->block);
+		lf_sums_block(&to_lf_context(file)->sums, &args->block);
 		return 0;
 	case DRM_LF_TELEMETRY_DEVICE:
 		if (!perfmon_capable())
 			return -EPERM;
 		if (!drm_dev_enter(drm, &index))
 			return -ENODEV;
-		lf_hw_telemetry(to_lf_device(drm), &args->block);
+		err = lf_hw_telemetry(to_lf_device(drm), &args->block);
 		drm_dev_exit(index);
-		return 0;
+		return err;
 	default:
 		return -EINVAL;
 	}

@@ -9,8 +9,16 @@
 
 #include <lf/lf_hw.h>
 
+#define LF_PJ_PER_UJ		  1000000
+
+/* Number of a member of struct lf_telemetry_block, for lf_hw_telemetry_words(). */
+#define LF_TELEMETRY_WORD(member) (offsetof(struct lf_telemetry_block, member) / sizeof(__le64))
+
 struct drm_device;
 struct drm_file;
+
+/* Of LF_ENERGY_*, as hwmon, fdinfo and netlink call them. */
+extern const char *const lf_energy_names[LF_ENERGY_COMPONENTS];
 
 /**
  * struct lf_sums - sums over completed jobs
@@ -46,6 +54,8 @@ struct lf_sums {
 
 void lf_sums_init(struct lf_sums *sums);
 void lf_sums_add(struct lf_sums *sums, const struct lf_completion *completion);
+void lf_sums_block(struct lf_sums *sums, struct lf_telemetry_block *block);
+u64 lf_energy_total_pj(const struct lf_telemetry_block *block);
 int lf_telemetry_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
 #endif

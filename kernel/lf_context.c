@@ -10,6 +10,7 @@
 #include <drm/drm_drv.h>
 #include <drm/lf_accel.h>
 
+#include "lf_budget.h"
 #include "lf_context.h"
 #include "lf_device.h"
 #include "lf_matrix.h"
@@ -73,8 +74,8 @@ static bool try_count(struct lf_context *context, size_t bytes)
 	bool fits;
 
 	spin_lock(&context->count_lock);
-	fits = !context->jobs || (context->jobs < LF_CONTEXT_JOBS &&
-				  context->job_bytes + bytes <= LF_CONTEXT_JOB_BYTES);
+	fits = !context->jobs || (lf_budget_fits(context->jobs, LF_CONTEXT_JOBS, 1) &&
+				  lf_budget_fits(context->job_bytes, LF_CONTEXT_JOB_BYTES, bytes));
 	if (fits) {
 		context->jobs++;
 		context->job_bytes += bytes;

@@ -15,6 +15,7 @@
 #include <drm/drm_managed.h>
 #include <drm/lf_accel.h>
 
+#include "lf_budget.h"
 #include "lf_device.h"
 #include "lf_gem.h"
 
@@ -36,7 +37,7 @@ static int charge(struct lf_bo *bo, unsigned long pages)
 	user = get_uid(current_user());
 	held = atomic_long_read(&user->locked_vm);
 	do {
-		if (pages > limit || held > limit - pages) {
+		if (!lf_budget_fits(held, limit, pages)) {
 			free_uid(user);
 			return capable(CAP_IPC_LOCK) ? 0 : -ENOSPC;
 		}

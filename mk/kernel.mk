@@ -15,12 +15,15 @@ KERNEL_CC ?= gcc
 kbuild = $(MAKE) -C $(1) M=$(abspath $(2)) CC=$(KERNEL_CC) V=$(or $(V),0) \
 	KCFLAGS=-I$(abspath uapi) --no-print-directory $(KBUILD_OPTIONS)
 
-# kbuild_folder: links to the sources in the folder $(1)
-define kbuild_folder
+# link_sources: links to the sources $(2) in the folder $(1)
+define link_sources
 	$(Q)mkdir -p $(1) && find $(1) -maxdepth 1 -type l -delete
-	$(Q)ln -s $(addprefix $(CURDIR)/,$(KERNEL_SOURCES)) $(1)/
+	$(Q)ln -s $(addprefix $(CURDIR)/,$(2)) $(1)/
 	$(Q)ln -sfn $(CURDIR)/uapi $(dir $(1))uapi
 endef
+
+# kbuild_folder: links to the driver's sources in the folder $(1)
+kbuild_folder = $(call link_sources,$(1),$(KERNEL_SOURCES))
 
 $(KERNEL_BUILD)/lf_accel.ko: $(KERNEL_SOURCES) $(wildcard uapi/*/*.h)
 	@test -n "$(KERNEL_HEADERS)" || { echo 'no kernel headers of 6.12: run make setup' >&2; exit 1; }

@@ -2,6 +2,7 @@
 /*
  * The harness of ktap.h.
  */
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,13 +47,31 @@ static int run_one(const struct ktap_test *test, unsigned int timeout_s)
 	return WEXITSTATUS(status);
 }
 
+/* Whether a test is among the names in @only; all are when there are none. */
+static bool is_wanted(const char *only, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (!only || !*only)
+		return true;
+	for (const char *at = strstr(only, name); at; at = strstr(at + 1, name)) {
+		bool begins = at == only || at[-1] == ',';
+
+		if (begins && (at[length] == ',' || !at[length]))
+			return true;
+	}
+	return false;
+}
+
 int ktap_run(const struct ktap_test *tests, size_t count, unsigned int timeout_s)
 {
+	const char *only = getenv("KTAP_ONLY");
 	size_t failed = 0, skipped = 0;
 
 	printf("TAP version 13\n1..%zu\n", count);
 	for (size_t i = 0; i < count; i++) {
-		int status = run_one(&tests[i], timeout_s);
+		int status = is_wanted(only, tests[i].name) ? run_one(&tests[i], timeout_s)
+							    : KTAP_SKIPPED;
 
 		failed += status != 0 && status != KTAP_SKIPPED;
 		skipped += status == KTAP_SKIPPED;

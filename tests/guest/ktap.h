@@ -33,6 +33,8 @@ struct ktap_test {
  * @count: their number
  * @timeout_s: seconds after which a test is killed and has failed
  *
+ * With KTAP_ONLY in the environment, names separated by commas, all others are skipped.
+ *
  * Return: exit status of the program.
  */
 int ktap_run(const struct ktap_test *tests, size_t count, unsigned int timeout_s);

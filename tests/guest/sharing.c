@@ -296,12 +296,33 @@ static void exported_buffer_is_ordered(void)
 	close(exported);
 }
 
+/* Submitting waits where a file has too many jobs, and goes on when they end. */
+static void full_file_waits_for_its_jobs(void)
+{
+	enum { JOBS = 3000 };
+	int8_t weights[ROWS * COLS];
+	int fd = guest_open();
+	uint32_t matrix = guest_matrix(fd, ROWS, COLS, 1, weights);
+	uint32_t last = guest_syncobj(fd);
+	struct guest_job job = one_job(guest_buffer(fd, 4096).handle, matrix);
+
+	/* None ends before the file is full. */
+	guest_inject(LF_INJECT_HANG_JOB);
+	guest_job_sync(&job, last, DRM_LF_SYNC_OUT, 0);
+	for (int i = 0; i < JOBS; i++)
+		CHECK_OK(guest_job_submit(fd, &job));
+	CHECK_OK(guest_wait(fd, last, GUEST_WAIT_MS));
+	CHECK_EQUAL(guest_fence_error(fd, last), 1);
+	close(fd);
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
-		KTAP_TEST(processes_are_exact),		KTAP_TEST(priority_overtakes),
-		KTAP_TEST(high_priority_is_privileged), KTAP_TEST(deep_queues_share_interrupts),
-		KTAP_TEST(exported_buffer_is_ordered),	KTAP_TEST(jobs_in_flight_are_bounded),
+		KTAP_TEST(processes_are_exact),		 KTAP_TEST(priority_overtakes),
+		KTAP_TEST(high_priority_is_privileged),	 KTAP_TEST(deep_queues_share_interrupts),
+		KTAP_TEST(exported_buffer_is_ordered),	 KTAP_TEST(jobs_in_flight_are_bounded),
+		KTAP_TEST(full_file_waits_for_its_jobs),
 	};
 	bool reloaded = guest_reload("job_timeout_ms=3000");
 	int status = ktap_run(tests, KTAP_COUNT(tests), 120);

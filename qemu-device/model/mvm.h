@@ -19,6 +19,7 @@
  * struct mvm - an MVM over a run of vectors that fits the workspace
  * @convert: of the lossy path
  * @analog: of the analog path, as the following
+ * @ideal: converters are ideal and nothing is noisy, whatever the parameters say: what CALIBRATE compares with
  * @reading: what its conversions have in common
  * @cell_sigma: read noise of one driven cell, as lines have it
  * @step_shift: log2 of the step, levels
@@ -45,6 +46,7 @@ struct mvm {
 	const struct route *route;
 	const struct matrix *matrix;
 	const struct analog *analog;
+	bool ideal;
 	uint64_t (*convert)(const struct converter *converter, const int8_t *weights,
 			    uint32_t quads, const uint8_t *lines, size_t line_stride,
 			    uint32_t vectors, int32_t *sums);

@@ -99,7 +99,7 @@ static void prepare_noise(struct mvm *mvm)
 	double sides = reading->after ? 1.0 : 2.0, sigma = millionths(params->read_noise);
 	int shift;
 
-	if (!params->read_noise)
+	if (!params->read_noise || mvm->ideal)
 		return;
 	if (params->read_noise_of == XBAR_READ_NOISE_RANGE) {
 		reading->noise = READING_OF_LINES;
@@ -123,7 +123,7 @@ static void prepare_converter(struct mvm *mvm)
 	int32_t steps;
 
 	reading->shift = fraction;
-	reading->ideal = mvm->xbar->params.adc_bits == XBAR_ADC_IDEAL;
+	reading->ideal = mvm->ideal || mvm->xbar->params.adc_bits == XBAR_ADC_IDEAL;
 	mvm->step_shift = 0;
 	mvm->rest = 0;
 	if (reading->ideal)

@@ -15,7 +15,7 @@ static struct lf_device *device;
 
 static void setup(void)
 {
-	device = open_device("inproc:isaac,tiles=48,adc_bits=6");
+	device = open_device("inproc:isaac,tiles=48,adc_bits=4");
 }
 
 static void teardown(void)
@@ -114,17 +114,19 @@ START_TEST(test_calibrate)
 	struct lf_counters counters = { 0 };
 	struct lf_matrix_info info;
 	struct lf_matrix *matrix;
+	uint64_t clips;
 	uint32_t step;
 	void *weights;
 
 	random_fill(samples, COUNT * ROWS, 3);
 	matrix = make_matrix(device, ROWS, COLS, 2, &weights);
-	ck_assert_uint_gt(clips_of(matrix, samples, COUNT), 0);
+	clips = clips_of(matrix, samples, COUNT);
+	ck_assert_uint_gt(clips, 0);
 	ck_assert_lf(lf_matrix_calibrate(matrix, COUNT, samples, &step, &counters, LF_ERROR));
 	ck_assert_uint_gt(step, 1);
 	ck_assert_uint_eq(step & (step - 1), 0);
 	ck_assert_uint_eq(counters.jobs, 1);
-	ck_assert_uint_eq(clips_of(matrix, samples, COUNT), 0);
+	ck_assert_uint_lt(clips_of(matrix, samples, COUNT), clips);
 	ck_assert_lf(lf_matrix_info(matrix, &info, LF_ERROR));
 	ck_assert_uint_eq(info.adc_step, step);
 	lf_matrix_close(matrix);

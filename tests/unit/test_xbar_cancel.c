@@ -171,7 +171,8 @@ END_TEST
 /* The step of the converters stays what it was. */
 START_TEST(calibrating)
 {
-	struct bench *bench = bench_open("tiles=64,tile_rows=64,tile_cols=128,adc_bits=4");
+	struct bench *bench =
+		bench_open("tiles=64,tile_rows=64,tile_cols=128,adc_bits=4,adc_step=8");
 	struct rig *rig = &bench->rig;
 	struct lf_matrix_info before, after;
 	struct lf_command command = {
@@ -192,7 +193,7 @@ START_TEST(calibrating)
 	ck_assert_mem_eq(&before, &after, sizeof(before));
 	atomic_store(&rig->asked, 0);
 	ck_assert_uint_eq(rig_run(rig, &command, 1, bench->buffers, 1), LF_STATUS_OK);
-	ck_assert_uint_gt(rig->completion.result, before.adc_step);
+	ck_assert_uint_ne(rig->completion.result, before.adc_step);
 	/* Two steps were tried at least. */
 	ck_assert_uint_gt(atomic_load(&rig->asked), 2 * INPUT_PIECES * BLOCKS);
 	bench_close(bench);

@@ -545,44 +545,6 @@ START_TEST(draws_have_names)
 }
 END_TEST
 
-/* Calibration sees what its samples will draw: with the job's number and place they do not clip, at half the step they do. */
-START_TEST(calibration_sees_the_noise)
-{
-	struct job job = { .rows = 200, .cols = 24, .count = 70 };
-	uint64_t state = rig_seed();
-	float *samples = need(200 * 70, sizeof(float));
-	struct buffer buffer = { samples, (uint64_t)200 * 70 * sizeof(float) };
-	struct lf_command command = {
-		.opcode = LF_OP_CALIBRATE,
-		.count = 70,
-		.input = { .space = LF_SPACE_BUFFER, .stride = 200 * sizeof(float) },
-	};
-
-	make_data(&job, &state);
-	for (size_t i = 0; i < 200 * 70; i++) {
-		/* The largest magnitude of each vector is 127, so that quantising changes nothing. */
-		if (i % 200 == 0)
-			job.input[i] = 127;
-		samples[i] = job.input[i];
-	}
-	open_job(&job, "adc_bits=4,read_noise=0.1,program_sigma=0.02", "auto");
-	run_job(&job, 0, 1);
-	ck_assert_uint_gt(job.rig.completion.clips, 0);
-	command.matrix = job.matrix;
-	ck_assert_uint_eq(rig_run(&job.rig, &command, 1, &buffer, 1), LF_STATUS_OK);
-	ck_assert_uint_gt(job.rig.completion.result, 1);
-	run_job(&job, 0, 1);
-	ck_assert_uint_eq(job.rig.completion.clips, 0);
-	xbar_directory_find(job.rig.xbar, job.matrix)->entry.adc_step /= 2;
-	xbar_directory_find(job.rig.xbar, job.matrix)->generation++;
-	run_job(&job, 0, 1);
-	ck_assert_uint_gt(job.rig.completion.clips, 0);
-	rig_close(&job.rig);
-	free(samples);
-	free_data(&job);
-}
-END_TEST
-
 static void check_near(const char *what, double got, double want, double deviation)
 {
 	ck_assert_msg(fabs(got - want) < CONFIDENCE * deviation,
@@ -690,7 +652,6 @@ int main(void)
 	tcase_add_test(tests, cuts_of_the_batch_do_not_show);
 	tcase_add_loop_test(tests, exact_cells_give_the_lossy_path, 0, 60);
 	tcase_add_test(tests, draws_have_names);
-	tcase_add_test(tests, calibration_sees_the_noise);
 	tcase_add_loop_test(tests, results_have_the_noise_of_the_formula, 0, 2);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

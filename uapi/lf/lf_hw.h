@@ -438,8 +438,11 @@ struct lf_command {
  *   @output: [@count][C]. With LF_READ_CELLS the cells themselves: [@count][C][cells of a weight] struct lf_cell, the
  *   slices of the positive side first, least significant first, then those of the negative.
  *
- * LF_OP_CALIBRATE: choose the ADC step of a committed matrix from @count sample vectors, @input: [@count][R] fp32: the
- *   smallest power of two with which no conversion of these samples clips. @result is the step. Persistent.
+ * LF_OP_CALIBRATE: choose the ADC step of a committed matrix from @count sample vectors, @input: [@count][R] fp32: of the
+ *   powers of two up to the smallest with which no conversion of these samples clips, the one with the least sum of
+ *   (s * (d - ideal d))^2 over all samples and columns, the smaller of equal ones. The ideal d is what converters without range and
+ *   step would give: the integer product, or, where cells are not exact, what ideal converters (adc_bits=ideal) give for the same
+ *   cells without read noise. @result is the step. Persistent. With ideal converters the step stays.
  */
 #define LF_OP_BARRIER	   1
 #define LF_OP_MVM	   2

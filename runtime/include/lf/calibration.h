@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calibrating the converters of a deployed model: every matrix, those of a pool included, gets the smallest step with which
- * nothing it is multiplied with in a pass over sample sentences clips.
+ * Calibrating the converters of a deployed model: every matrix, those of a pool included, gets the step with which what it
+ * is multiplied with in a pass over sample sentences comes out nearest to what ideal converters would give.
  */
 #ifndef LF_CALIBRATION_H
 #define LF_CALIBRATION_H

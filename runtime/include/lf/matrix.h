@@ -83,7 +83,8 @@ int lf_matrix_unlink(struct lf_device *device, const char *name, struct lf_error
  * @counters: what it cost is added, may be NULL
  * @error: reason on failure
  *
- * The step is the smallest power of two with which no conversion of the samples clips. It lasts. Products in transpose use it as
+ * The step is a power of two, the one with which results of the samples are nearest to those of ideal converters in the mean
+ * square; see LF_OP_CALIBRATE in lf_hw.h. It lasts. Products in transpose use it as
  * well, though their sums are not among the samples. With ideal converters nothing changes.
  *
  * Return: 0, -EINVAL (count, or the matrix is not committed), -EPERM (another user's), -EDOM (NaN or Inf), -ENOMEM.

@@ -29,7 +29,8 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(UNIT_TEST_SOURCES))
 GUEST_TESTS := $(patsubst %.c,$(BUILD)/%,$(GUEST_TEST_SOURCES))
 DEBUG_TESTS := $(patsubst %.c,$(BUILD)/%,$(DEBUG_TEST_SOURCES))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
-GUEST_BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(GUEST_BENCH_SOURCES))
+GUEST_BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(call programs_of,$(GUEST_BENCH_SOURCES))) \
+	$(BUILD)/bench/guest/timed_lfctl
 
 EXAMPLES := $(patsubst runtime/examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 
@@ -93,6 +94,10 @@ $(BUILD)/examples/%: runtime/examples/%.c $(LIBRARY_SHARED)
 	$(call say,CC,$@)
 	$(Q)$(CC) -D_GNU_SOURCE -Iruntime/include -Iuapi $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -L$(BUILD)/lib -llf \
 		-Wl,-rpath,'$$ORIGIN/../lib' -MMD -MP -MF $(OBJ)/$*.example.d
+
+TIMED_FUNCTIONS := lf_train lf_job_begin lf_job_mvm lf_job_fuse lf_job_submit lf_job_wait
+$(BUILD)/bench/guest/timed_lfctl: $(call objects,$(LFCTL_SOURCES) tests/bench/guest/timeline.c) $(LIBRARY)
+	$(call link,-lm $(addprefix -Wl$(comma)--wrap=,$(TIMED_FUNCTIONS)))
 
 $(BUILD)/bench/guest/%: $(OBJ)/tests/bench/guest/%.o $(call objects,$(GUEST_HELPER_SOURCES)) $(LIBRARY)
 	$(call link,-lm)

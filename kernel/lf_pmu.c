@@ -7,15 +7,15 @@
  * perf touches a PMU after it has told that an event is gone, and open events keep the module alone.
  * So a PMU lives as long as the module: unbinding only takes its device away, opening then fails with
  * ENODEV, and the next binding of the same bus address gives it one again. An event counts for the
- * binding it was opened in.
+ * binding it was opened in, and can be read to its end until the next.
  */
 #include <linux/capability.h>
 #include <linux/device.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/perf_event.h>
-#include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 
 #include "lf_device.h"
@@ -35,16 +35,22 @@
  * struct lf_pmu - the PMU of a bus address
  * @base: of perf
  * @link: in @pmus
- * @lf: device that is bound there, or NULL; written under @pmus_lock
- * @binding: number of its binding; changes only while @lf is NULL and nobody reads it
  * @name: of @base
+ * @lock: guards what follows; perf takes it with interrupts off and a raw lock held
+ * @lf: device that is bound there, or NULL
+ * @binding: number of its binding, or of the last
+ * @has_last: the device told @last when it was unbound
+ * @last: its totals then
  */
 struct lf_pmu {
 	struct pmu base;
 	struct list_head link;
-	struct lf_device __rcu *lf;
-	u64 binding;
 	char name[LF_PMU_NAME_BYTES];
+	raw_spinlock_t lock;
+	struct lf_device *lf;
+	u64 binding;
+	bool has_last;
+	struct lf_telemetry_block last;
 };
 
 /* Until the module goes. */
@@ -77,35 +83,36 @@ static bool is_event(u64 config)
 	}
 }
 
-static int count_of(struct lf_device *lf, u64 config, u64 *count)
+static int read_words(struct lf_pmu *pmu, unsigned int first, unsigned int count, __le64 *words)
 {
-	__le64 words[LF_ENERGY_COMPONENTS];
-	bool total = config == LF_PMU_TOTAL;
-	unsigned int i, number = total ? LF_ENERGY_COMPONENTS : 1;
-	int err;
-
-	err = lf_hw_telemetry_words(lf, total ? 0 : config, number, words);
-	if (err)
-		return err;
-	*count = 0;
-	for (i = 0; i < number; i++)
-		*count += le64_to_cpu(words[i]);
+	if (pmu->lf)
+		return lf_hw_telemetry_words(pmu->lf, first, count, words);
+	if (!pmu->has_last)
+		return -ENODEV;
+	memcpy(words, (__le64 *)&pmu->last + first, count * sizeof(*words));
 	return 0;
 }
 
-/* perf calls with interrupts off; what unbinds waits for it in synchronize_rcu(). */
+/* The total that an event counts, of its binding. */
 static int read_total(struct perf_event *event, u64 *total)
 {
 	struct lf_pmu *pmu = to_lf_pmu(event->pmu);
-	struct lf_device *lf;
+	bool all = event->attr.config == LF_PMU_TOTAL;
+	unsigned int i, count = all ? LF_ENERGY_COMPONENTS : 1;
+	__le64 words[LF_ENERGY_COMPONENTS];
+	unsigned long flags;
 	int err = -ENODEV;
 
-	rcu_read_lock();
-	lf = rcu_dereference(pmu->lf);
-	if (lf && pmu->binding == event->hw.config)
-		err = count_of(lf, event->attr.config, total);
-	rcu_read_unlock();
-	return err;
+	raw_spin_lock_irqsave(&pmu->lock, flags);
+	if (pmu->binding == event->hw.config)
+		err = read_words(pmu, all ? 0 : event->attr.config, count, words);
+	raw_spin_unlock_irqrestore(&pmu->lock, flags);
+	if (err)
+		return err;
+	*total = 0;
+	for (i = 0; i < count; i++)
+		*total += le64_to_cpu(words[i]);
+	return 0;
 }
 
 /* A device that has gone leaves the count as it is. */
@@ -141,13 +148,13 @@ static void lf_pmu_stop(struct perf_event *event, int flags)
 	event->hw.state = PERF_HES_STOPPED | PERF_HES_UPTODATE;
 }
 
+/* Never fails: perf would leave out the events behind it. One whose binding is over stays stopped. */
 static int lf_pmu_add(struct perf_event *event, int flags)
 {
 	event->hw.state = PERF_HES_STOPPED | PERF_HES_UPTODATE;
-	if (!(flags & PERF_EF_START))
-		return 0;
-	lf_pmu_start(event, flags);
-	return event->hw.state & PERF_HES_STOPPED ? -ENODEV : 0;
+	if (flags & PERF_EF_START)
+		lf_pmu_start(event, flags);
+	return 0;
 }
 
 static void lf_pmu_del(struct perf_event *event, int flags)
@@ -158,6 +165,7 @@ static void lf_pmu_del(struct perf_event *event, int flags)
 static int lf_pmu_event_init(struct perf_event *event)
 {
 	struct lf_pmu *pmu = to_lf_pmu(event->pmu);
+	unsigned long flags;
 	int err = 0;
 
 	if (event->attr.type != event->pmu->type)
@@ -172,12 +180,11 @@ static int lf_pmu_event_init(struct perf_event *event)
 	/* Stricter than perf_event_paranoid may be: energy is a side channel. */
 	if (!perfmon_capable())
 		return -EACCES;
-	rcu_read_lock();
-	if (rcu_access_pointer(pmu->lf))
-		event->hw.config = pmu->binding;
-	else
+	raw_spin_lock_irqsave(&pmu->lock, flags);
+	event->hw.config = pmu->binding;
+	if (!pmu->lf)
 		err = -ENODEV;
-	rcu_read_unlock();
+	raw_spin_unlock_irqrestore(&pmu->lock, flags);
 	return err;
 }
 
@@ -297,6 +304,7 @@ static struct lf_pmu *add(const struct lf_device *lf)
 
 	if (!pmu)
 		return ERR_PTR(-ENOMEM);
+	raw_spin_lock_init(&pmu->lock);
 	name_of(lf, pmu->name);
 	pmu->base = (struct pmu){
 		.module = THIS_MODULE,
@@ -333,8 +341,10 @@ int lf_pmu_register(struct lf_device *lf)
 	mutex_lock(&pmus_lock);
 	pmu = find(lf) ?: add(lf);
 	if (!IS_ERR(pmu)) {
+		raw_spin_lock_irq(&pmu->lock);
 		pmu->binding++;
-		rcu_assign_pointer(pmu->lf, lf);
+		pmu->lf = lf;
+		raw_spin_unlock_irq(&pmu->lock);
 	}
 	mutex_unlock(&pmus_lock);
 	return PTR_ERR_OR_ZERO(pmu);
@@ -344,7 +354,7 @@ int lf_pmu_register(struct lf_device *lf)
  * lf_pmu_unregister() - take a PMU's device away
  * @lf: device that is about to go; need not have a PMU
  *
- * Open events stay and count no further.
+ * Open events stay and count no further; what they counted so far can be read.
  */
 void lf_pmu_unregister(struct lf_device *lf)
 {
@@ -352,9 +362,11 @@ void lf_pmu_unregister(struct lf_device *lf)
 
 	mutex_lock(&pmus_lock);
 	pmu = find(lf);
-	if (pmu && rcu_access_pointer(pmu->lf) == lf) {
-		rcu_assign_pointer(pmu->lf, NULL);
-		synchronize_rcu();
+	if (pmu && pmu->lf == lf) {
+		raw_spin_lock_irq(&pmu->lock);
+		pmu->has_last = !lf_hw_telemetry(lf, &pmu->last);
+		pmu->lf = NULL;
+		raw_spin_unlock_irq(&pmu->lock);
 	}
 	mutex_unlock(&pmus_lock);
 }

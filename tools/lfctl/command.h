@@ -82,6 +82,7 @@ extern const struct command matrix_commands[];
 extern const struct command deploy_commands[];
 extern const struct command calibrate_commands[];
 extern const struct command wear_commands[];
+extern const struct command events_commands[];
 extern const struct command train_commands[];
 extern const struct command eval_commands[];
 extern const struct command study_commands[];

@@ -69,4 +69,14 @@ install: $(INSTALLED) $(BUILD)/lib/pkgconfig/liblf.pc	## DESTDIR= prefix=
 install-module: $(MODULE)
 	+$(call kbuild,$(KERNEL_HEADERS),$(KERNEL_BUILD)) INSTALL_MOD_PATH=$(DESTDIR) modules_install
 
-.PHONY: install-module
+# The driver's sources, from which dkms builds it for each kernel.
+DKMS_FOLDER = $(DESTDIR)/usr/src/lf_accel-$(VERSION)
+install-dkms:				## the driver's sources below /usr/src, for dkms (DESTDIR=)
+	$(INSTALL) -d $(DKMS_FOLDER)/kernel $(DKMS_FOLDER)/uapi/drm $(DKMS_FOLDER)/uapi/lf
+	$(INSTALL) -m 644 $(KERNEL_SOURCES) kernel/Makefile kernel/Kconfig $(DKMS_FOLDER)/kernel/
+	$(INSTALL) -m 644 $(wildcard uapi/drm/*.h) $(DKMS_FOLDER)/uapi/drm/
+	$(INSTALL) -m 644 $(wildcard uapi/lf/*.h) $(DKMS_FOLDER)/uapi/lf/
+	sed 's/@VERSION@/$(VERSION)/' kernel/dkms.conf >$(DKMS_FOLDER)/dkms.conf
+	$(INSTALL) -Dm 644 kernel/60-lf-accel.rules $(DESTDIR)/usr/lib/udev/rules.d/60-lf-accel.rules
+
+.PHONY: install-module install-dkms

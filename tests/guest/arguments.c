@@ -4,6 +4,7 @@
  * where its reading of the interface allows it; nothing may crash, and after each sweep a good job
  * is exact.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -362,6 +363,85 @@ static void scales_must_be_positive_numbers(void)
 	drain(&set);
 }
 
+/* What is for later versions: a program that sets it today would mean something else tomorrow. */
+static void reserved_fields_must_be_zero(void)
+{
+	struct bench set = bench();
+	struct guest_job job = good_job(&set, LF_OP_MVM);
+	struct drm_lf_bo_create create = { .size = 4096 };
+	struct drm_lf_bo_info info = { .handle = set.buffer.handle };
+	struct drm_lf_matrix_create matrix = { .rows = ROWS, .cols = COLS };
+	struct drm_lf_matrix_open open = { .name = "test/none" };
+	struct drm_lf_matrix_info matrix_info = { .handle = set.matrix };
+	struct drm_lf_matrix_handle handle = { .handle = set.torn };
+	struct drm_lf_matrix_refresh refresh = { .handle = set.matrix };
+	struct lf_matrix_info entry;
+	struct drm_lf_matrix_list list = { .count = 1,
+					   .entry_bytes = sizeof(entry),
+					   .entries = (uintptr_t)&entry };
+	struct drm_lf_telemetry telemetry = { .scope = DRM_LF_TELEMETRY_CONTEXT };
+	struct drm_lf_priority priority = { .priority = DRM_LF_PRIORITY_NORMAL };
+	const struct {
+		unsigned long request;
+		void *data;
+		__u32 *field;
+		bool harmless; /* the call without the bit may be made */
+	} calls[] = {
+		{ DRM_IOCTL_LF_BO_CREATE, &create, &create.flags, false },
+		{ DRM_IOCTL_LF_BO_INFO, &info, &info.pad, true },
+		{ DRM_IOCTL_LF_MATRIX_CREATE, &matrix, &matrix.flags, false },
+		{ DRM_IOCTL_LF_MATRIX_CREATE, &matrix, &matrix.pad, false },
+		{ DRM_IOCTL_LF_MATRIX_OPEN, &open, &open.flags, false },
+		{ DRM_IOCTL_LF_MATRIX_INFO, &matrix_info, &matrix_info.pad, true },
+		{ DRM_IOCTL_LF_MATRIX_COMMIT, &handle, &handle.pad, false },
+		{ DRM_IOCTL_LF_MATRIX_CLOSE, &handle, &handle.pad, false },
+		{ DRM_IOCTL_LF_MATRIX_REFRESH, &refresh, &refresh.flags, false },
+		{ DRM_IOCTL_LF_MATRIX_LIST, &list, &list.pad, true },
+		{ DRM_IOCTL_LF_SUBMIT, &job.submit, &job.submit.flags, true },
+		{ DRM_IOCTL_LF_SUBMIT, &job.submit, &job.submit.pad, true },
+		{ DRM_IOCTL_LF_TELEMETRY, &telemetry, &telemetry.pad, true },
+		{ DRM_IOCTL_LF_PRIORITY, &priority, &priority.pad, true },
+	};
+
+	job.submit.commands = (uintptr_t)job.commands;
+	job.submit.buffers = (uintptr_t)job.buffers;
+	job.submit.matrices = (uintptr_t)job.matrices;
+	for (size_t i = 0; i < KTAP_COUNT(calls); i++) {
+		for (int bit = 0; bit < 32; bit++) {
+			printf("# call %zu, bit %d\n", i, bit);
+			*calls[i].field = 1u << bit;
+			CHECK_ERROR(guest_ioctl(set.fd, calls[i].request, calls[i].data), EINVAL);
+			*calls[i].field = 0;
+		}
+		if (calls[i].harmless)
+			CHECK_OK(guest_ioctl(set.fd, calls[i].request, calls[i].data));
+	}
+	drain(&set);
+}
+
+/* First row and number of rows, at the end of the matrix and where their sum is beyond 32 bits. */
+static void rows_end_with_the_matrix(void)
+{
+	static const struct {
+		uint32_t first, count;
+	} rows[] = {
+		{ ROWS, 1 },	   { ROWS - 1, 2 },   { 0, ROWS + 1 },
+		{ UINT32_MAX, 1 }, { UINT32_MAX, 2 }, { UINT32_MAX - 7, 16 },
+	};
+	static const uint16_t opcodes[] = { LF_OP_PROGRAM, LF_OP_READ };
+	struct bench set = bench();
+
+	for (size_t i = 0; i < KTAP_COUNT(rows) * KTAP_COUNT(opcodes); i++) {
+		struct guest_job job = good_job(&set, opcodes[i % 2]);
+
+		printf("# first %u, count %u\n", rows[i / 2].first, rows[i / 2].count);
+		job.commands[0].first = rows[i / 2].first;
+		job.commands[0].count = rows[i / 2].count;
+		CHECK_ERROR(guest_job_submit(set.fd, &job), EINVAL);
+	}
+	drain(&set);
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
@@ -373,6 +453,8 @@ int main(void)
 		KTAP_TEST(objects_may_be_named_once),
 		KTAP_TEST(management_is_not_for_jobs),
 		KTAP_TEST(scales_must_be_positive_numbers),
+		KTAP_TEST(reserved_fields_must_be_zero),
+		KTAP_TEST(rows_end_with_the_matrix),
 	};
 
 	return ktap_run(tests, KTAP_COUNT(tests), 120);

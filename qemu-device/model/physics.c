@@ -508,24 +508,6 @@ bool xbar_physics_is_exact(const struct xbar_params *params, uint32_t stuck_part
 	       (!params->temperature_coefficient || temperature_mc == 25000);
 }
 
-uint16_t xbar_physics_stuck(const struct xbar_params *params, const struct place *place,
-			    const struct history *history)
-{
-	struct physics physics;
-
-	born_with(params, history->stuck_parts, &physics);
-	return stuck_at(&physics, place, history->wear);
-}
-
-void xbar_physics_cell(const struct xbar_params *params, const struct place *place,
-		       const struct history *history, uint32_t level, struct cell *cell)
-{
-	struct physics physics;
-
-	xbar_physics_of(params, history, &physics);
-	xbar_physics_at(&physics, place, history->wear, level, cell);
-}
-
 uint32_t xbar_physics_level(const struct xbar_params *params, uint32_t slice, double conductance)
 {
 	uint32_t left = 7 - slice * params->cell_bits;

@@ -154,14 +154,6 @@ bool xbar_physics_fits(const struct xbar_params *params);
 bool xbar_physics_is_exact(const struct xbar_params *params, uint32_t stuck_parts,
 			   int32_t temperature_mc);
 
-/* LF_CELL_STUCK_ON, _STUCK_OFF and _WORN of a cell; 0 for a good one. */
-uint16_t xbar_physics_stuck(const struct xbar_params *params, const struct place *place,
-			    const struct history *history);
-
-/* The cell that was told to hold @level. */
-void xbar_physics_cell(const struct xbar_params *params, const struct place *place,
-		       const struct history *history, uint32_t level, struct cell *cell);
-
 /* The level that is nearest to a conductance: what a refresh or a read finds. */
 uint32_t xbar_physics_level(const struct xbar_params *params, uint32_t slice, double conductance);
 

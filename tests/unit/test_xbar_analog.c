@@ -89,10 +89,10 @@ static void check_plane(struct rig *rig, struct matrix *matrix, const int8_t *we
 						xbar->counters.time_ns -
 							matrix->entry.programmed_ns,
 						&next_ns);
-					xbar_physics_cell(params, &place, &history,
-							  level_of(weights[row * COLS + col],
-								   place.side, place.slice),
-							  &cell);
+					rig_cell(params, &place, &history,
+						 level_of(weights[row * COLS + col], place.side,
+							  place.slice),
+						 &cell);
 					ck_assert_double_eq_tol(cells[r] * unit, cell.conductance,
 								0.76 * unit);
 				}
@@ -210,12 +210,11 @@ START_TEST(wires_make_a_circuit_of_a_tile)
 						if (xbar_spares_column(rig.xbar, 0, logical) == w)
 							break;
 					if (logical < WEIGHTS)
-						xbar_physics_cell(
-							rig.params, &place, &history,
-							level_of(weights[row * WEIGHTS + logical],
-								 side, slice),
-							&cell);
-					else if (xbar_physics_stuck(rig.params, &place, &history))
+						rig_cell(rig.params, &place, &history,
+							 level_of(weights[row * WEIGHTS + logical],
+								  side, slice),
+							 &cell);
+					else if (rig_stuck(rig.params, &place, &history))
 						cell.conductance = 1.0;
 					siemens[at_row * columns + at] = cell.conductance * 1e-4;
 					if (!pass || logical == WEIGHTS)

@@ -310,7 +310,7 @@ static double level_after(const struct xbar_params *params, double seconds, int3
 
 	history.age_ns = (uint64_t)(seconds * 1e9);
 	history.temperature_mc = temperature_mc;
-	xbar_physics_cell(params, &place, &history, 3, &cell);
+	rig_cell(params, &place, &history, 3, &cell);
 	return cell.conductance;
 }
 
@@ -372,7 +372,7 @@ START_TEST(stuck_cells_are_as_many_as_said)
 			struct place place = place_of(i);
 
 			ck_assert_uint_eq(flags & ~LF_CELL_FAILED,
-					  xbar_physics_stuck(params, &place, &history));
+					  rig_stuck(params, &place, &history));
 			if (before[i])
 				ck_assert_uint_eq(flags, before[i]);
 			before[i] = flags;
@@ -420,7 +420,7 @@ START_TEST(endurance_is_lognormal)
 		history.wear = (uint32_t)lround(1e6 * exp(0.7 * z[i]));
 		for (uint32_t k = 0; k < CELLS; k++) {
 			struct place place = place_of(k);
-			uint16_t flags = xbar_physics_stuck(params, &place, &history);
+			uint16_t flags = rig_stuck(params, &place, &history);
 
 			ck_assert(!!flags == (history.wear > cells[k].endurance));
 			ck_assert(!flags == !(flags & LF_CELL_WORN));
@@ -544,7 +544,7 @@ START_TEST(all_ways_to_ask_give_the_same)
 				struct cell cell;
 
 				history.wear = wear[i];
-				xbar_physics_cell(params, &place, &history, levels[i], &cell);
+				rig_cell(params, &place, &history, levels[i], &cell);
 				ck_assert_mem_eq(&cell.conductance, &column[i], sizeof(double));
 				ck_assert_double_le(cell.conductance, xbar_physics_bound(&physics));
 				stuck -=
@@ -595,7 +595,7 @@ START_TEST(no_parameter_is_ignored)
 				struct place place = place_of(k);
 				struct cell cell;
 
-				xbar_physics_cell(params, &place, &history, 2, &cell);
+				rig_cell(params, &place, &history, 2, &cell);
 				differ += pass && cell.conductance != before[k];
 				before[k] = cell.conductance;
 			}

@@ -315,8 +315,8 @@ START_TEST(single_cells_are_told)
 		int weight = side ? -weights[i / 8] : weights[i / 8];
 		struct cell cell;
 
-		xbar_physics_cell(rig.params, &place, &history,
-				  weight > 0 ? weight >> 2 * slice & 3 : 0, &cell);
+		rig_cell(rig.params, &place, &history, weight > 0 ? weight >> 2 * slice & 3 : 0,
+			 &cell);
 		ck_assert_uint_eq(cells[i].wear, history.wear);
 		ck_assert_uint_eq(cells[i].endurance, cell.endurance);
 		ck_assert_uint_eq(cells[i].pulses, cell.pulses);

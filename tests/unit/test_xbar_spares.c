@@ -31,7 +31,7 @@ static uint32_t stuck_in_column(const struct xbar *xbar, uint32_t tile, uint32_t
 				.stuck_parts = (uint32_t)xbar->counters.stuck_parts,
 			};
 
-			stuck += xbar_physics_stuck(&xbar->params, &place, &history) != 0;
+			stuck += rig_stuck(&xbar->params, &place, &history) != 0;
 		}
 	return stuck;
 }

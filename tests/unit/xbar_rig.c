@@ -222,6 +222,24 @@ uint32_t rig_list(struct rig *rig, struct lf_matrix_info *info, uint32_t count)
 	return (uint32_t)rig->completion.result;
 }
 
+void rig_cell(const struct xbar_params *params, const struct place *place,
+	      const struct history *history, uint32_t level, struct cell *cell)
+{
+	struct physics physics;
+
+	xbar_physics_of(params, history, &physics);
+	xbar_physics_at(&physics, place, history->wear, level, cell);
+}
+
+uint16_t rig_stuck(const struct xbar_params *params, const struct place *place,
+		   const struct history *history)
+{
+	struct cell cell;
+
+	rig_cell(params, place, history, 0, &cell);
+	return cell.flags & (LF_CELL_STUCK_ON | LF_CELL_STUCK_OFF | LF_CELL_WORN);
+}
+
 uint64_t rig_seed(void)
 {
 	const char *seed = getenv("LF_TEST_SEED");

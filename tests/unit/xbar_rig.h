@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "qemu-device/model/physics.h"
 #include "qemu-device/model/xbar.h"
 
 /*
@@ -63,6 +64,14 @@ uint16_t rig_publish(struct rig *rig, uint32_t matrix, const char *name);
 
 /** rig_list() - entries of the directory, most @count; how many there are */
 uint32_t rig_list(struct rig *rig, struct lf_matrix_info *info, uint32_t count);
+
+/** rig_cell() - the cell that was told to hold @level, by itself */
+void rig_cell(const struct xbar_params *params, const struct place *place,
+	      const struct history *history, uint32_t level, struct cell *cell);
+
+/** rig_stuck() - LF_CELL_STUCK_ON, _STUCK_OFF and _WORN of a cell; 0 for a good one */
+uint16_t rig_stuck(const struct xbar_params *params, const struct place *place,
+		   const struct history *history);
 
 /** rig_seed() - the seed of this run: LF_TEST_SEED or a fixed one */
 uint64_t rig_seed(void);

@@ -41,18 +41,13 @@ static void write_text(const char *path, const char *text)
 	close(file);
 }
 
-/* Allocations that may sleep fail as well, of whole pages too, and in silence. */
+/* Allocations that may sleep fail as well, of whole pages too; in silence. */
 static void arm(void)
 {
-	static const char *const attributes[] = { "failslab", "fail_page_alloc" };
-	char path[128];
-
-	for (size_t i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), FAULT_ROOT "%s/ignore-gfp-wait", attributes[i]);
-		write_text(path, "N");
-		snprintf(path, sizeof(path), FAULT_ROOT "%s/verbose", attributes[i]);
-		write_text(path, "0");
-	}
+	write_text(FAULT_ROOT "failslab/ignore-gfp-wait", "N");
+	write_text(FAULT_ROOT "failslab/verbose", "0");
+	write_text(FAULT_ROOT "fail_page_alloc/verbose", "0");
+	write_text(FAULT_ROOT "fail_page_alloc/ignore-gfp-wait", "N");
 	write_text(FAULT_ROOT "fail_page_alloc/min-order", "0");
 	write_text(FAULT_ROOT "fail_page_alloc/ignore-gfp-highmem", "N");
 }
@@ -90,7 +85,8 @@ static unsigned int sweep(const struct scenario *scenario)
 				scenario->undo();
 		} else if (!failed || (error != ENOMEM && error != ENOSPC)) {
 			printf("# %s, allocation %u: %s\n", scenario->name, nth, strerror(error));
-			ktap_fail(__FILE__, __LINE__, "a failed allocation is ENOMEM");
+			ktap_fail(__FILE__, __LINE__,
+				  "a failed allocation is ENOMEM");
 		}
 		if (!failed)
 			break;
@@ -252,15 +248,11 @@ static void test_calls(void)
 
 /* Name of the bound device below DRIVER, e.g. 0000:01:00.0. */
 static char address[64];
+static int bind_file;
 
 static int bind_driver(void)
 {
-	int file = open(DRIVER "/bind", O_WRONLY | O_CLOEXEC);
-	int result = (int)write(file, address, strlen(address)), error = errno;
-
-	close(file);
-	errno = error;
-	return result < 0 ? -1 : 0;
+	return write(bind_file, address, strlen(address)) < 0 ? -1 : 0;
 }
 
 static void unbind_driver(void)
@@ -280,6 +272,8 @@ static void test_probe(void)
 			snprintf(address, sizeof(address), "%s", entry->d_name);
 	closedir(folder);
 	CHECK(address[0]);
+	bind_file = open(DRIVER "/bind", O_WRONLY | O_CLOEXEC);
+	CHECK(bind_file >= 0);
 	arm();
 	unbind_driver();
 	CHECK(sweep(&probe) > 20);

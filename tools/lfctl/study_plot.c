@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tools/lfctl/study.h"
+#include "tools/lfctl/svg.h"
 
 /* In points. */
 #define LEFT	      62
@@ -20,10 +21,6 @@
 
 /* Decades between zero and the smallest positive value of a logarithmic axis, which has no place for zero. */
 #define ZERO_GAP      0.7
-
-/* Okabe and Ito's colours, which people who do not see red or green can tell apart. */
-static const char *const colours[STUDY_KINDS] = { "#0072b2", "#56b4e9", "#009e73",
-						  "#e69f00", "#d55e00", "#cc79a7" };
 
 /**
  * struct panel - a rectangle with axes
@@ -71,25 +68,6 @@ static double y_of(const struct panel *panel, double y)
 	return panel->top + PANEL_HEIGHT * (1.0 - share);
 }
 
-static void put_text(FILE *stream, double x, double y, const char *anchor, const char *more,
-		     const char *text)
-{
-	fprintf(stream, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\"%s>", x, y, anchor, more);
-	for (; *text; text++) {
-		if (*text == '&' || *text == '<')
-			fputs(*text == '&' ? "&amp;" : "&lt;", stream);
-		else
-			fputc(*text, stream);
-	}
-	fputs("</text>\n", stream);
-}
-
-static void put_line(FILE *stream, double x1, double y1, double x2, double y2, const char *style)
-{
-	fprintf(stream, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" %s/>\n", x1, y1, x2,
-		y2, style);
-}
-
 static void put_axes(FILE *stream, const struct panel *panel, double step, const char *title,
 		     bool labels)
 {
@@ -102,25 +80,25 @@ static void put_axes(FILE *stream, const struct panel *panel, double step, const
 		"stroke=\"black\"/>\n",
 		panel->left, panel->top, PANEL_WIDTH, PANEL_HEIGHT);
 	for (double y = panel->low; y <= panel->high + step / 2; y += step) {
-		put_line(stream, panel->left - 4, y_of(panel, y), panel->left, y_of(panel, y),
+		svg_line(stream, panel->left - 4, y_of(panel, y), panel->left, y_of(panel, y),
 			 "stroke=\"black\"");
 		snprintf(text, sizeof(text), "%.0f", y);
-		put_text(stream, panel->left - 7, y_of(panel, y) + 3.5, "end", "", text);
+		svg_text(stream, panel->left - 7, y_of(panel, y) + 3.5, "end", "", text);
 	}
 	for (uint32_t value = 0; value < panel->series->sweep.count; value++) {
 		const char *label = panel->series->sweep.values[value].text;
 		double half = LETTER_WIDTH * (double)strlen(label) / 2, x = x_of(panel, value);
 
-		put_line(stream, x, bottom, x, bottom + 4, "stroke=\"black\"");
+		svg_line(stream, x, bottom, x, bottom + 4, "stroke=\"black\"");
 		/* A label that would run into the one before it is left out. */
 		if (!labels || x - half < last + LETTER_WIDTH)
 			continue;
-		put_text(stream, x, bottom + 15, "middle", "", label);
+		svg_text(stream, x, bottom + 15, "middle", "", label);
 		last = x + half;
 	}
 	snprintf(text, sizeof(text), " transform=\"rotate(-90 %.1f %.1f)\"", panel->left - 36,
 		 middle);
-	put_text(stream, panel->left - 36, middle, "middle", text, title);
+	svg_text(stream, panel->left - 36, middle, "middle", text, title);
 }
 
 /* The axis is broken where it goes on to zero. */
@@ -135,7 +113,7 @@ static void put_break(FILE *stream, const struct panel *panel)
 	fprintf(stream, "<rect x=\"%.1f\" y=\"%.1f\" width=\"5\" height=\"4\" fill=\"white\"/>\n",
 		x - 2.5, bottom - 2);
 	for (int side = -1; side <= 1; side += 2)
-		put_line(stream, x + side * 2.5 - 2, bottom + 4, x + side * 2.5 + 2, bottom - 4,
+		svg_line(stream, x + side * 2.5 - 2, bottom + 4, x + side * 2.5 + 2, bottom - 4,
 			 "stroke=\"black\"");
 }
 
@@ -149,9 +127,9 @@ static void put_error_bar(FILE *stream, const struct panel *panel, double x, dou
 	if (!(sd > 0.0))
 		return;
 	snprintf(style, sizeof(style), "stroke=\"%s\"", colour);
-	put_line(stream, x, low, x, high, style);
-	put_line(stream, x - 3, low, x + 3, low, style);
-	put_line(stream, x - 3, high, x + 3, high, style);
+	svg_line(stream, x, low, x, high, style);
+	svg_line(stream, x - 3, low, x + 3, low, style);
+	svg_line(stream, x - 3, high, x + 3, high, style);
 }
 
 /* A curve; values that are not finite are open circles at the upper edge and break it. */
@@ -193,10 +171,10 @@ static void put_accuracy(FILE *stream, const struct study *study, struct panel *
 		sds[value] = 100 * summary.accuracy_sd;
 	}
 	put_axes(stream, panel, 20, "accuracy (%)", false);
-	put_line(stream, panel->left, y_of(panel, 100 * study->ideal_accuracy),
+	svg_line(stream, panel->left, y_of(panel, 100 * study->ideal_accuracy),
 		 panel->left + PANEL_WIDTH, y_of(panel, 100 * study->ideal_accuracy),
 		 "stroke=\"black\" stroke-dasharray=\"6 3\"");
-	put_line(stream, panel->left, y_of(panel, 100 * study->majority), panel->left + PANEL_WIDTH,
+	svg_line(stream, panel->left, y_of(panel, 100 * study->majority), panel->left + PANEL_WIDTH,
 		 y_of(panel, 100 * study->majority), "stroke=\"black\" stroke-dasharray=\"1 3\"");
 	put_curve(stream, panel, values, sds, "black");
 	put_break(stream, panel);
@@ -214,7 +192,7 @@ static void put_signal(FILE *stream, const struct study *study, struct panel *pa
 			study_summarise(study, panel->series, value, &summary);
 			values[value] = summary.kinds_db[kind];
 		}
-		put_curve(stream, panel, values, NULL, colours[kind]);
+		put_curve(stream, panel, values, NULL, svg_colour(kind));
 	}
 	for (uint32_t value = 0; value < panel->series->sweep.count; value++) {
 		struct study_summary summary;
@@ -257,8 +235,8 @@ static void put_key(FILE *stream, double x, double y, const char *style, const c
 	char line[96];
 
 	snprintf(line, sizeof(line), "stroke=\"%s\" stroke-width=\"1.3\" %s", colour, style);
-	put_line(stream, x, y, x + 22, y, line);
-	put_text(stream, x + 28, y + 3.5, "start", "", text);
+	svg_line(stream, x, y, x + 22, y, line);
+	svg_text(stream, x + 28, y + 3.5, "start", "", text);
 }
 
 static void put_legend(FILE *stream, const struct study *study, double top)
@@ -273,12 +251,12 @@ static void put_legend(FILE *stream, const struct study *study, double top)
 	put_key(stream, LEFT, y + 48, "", "#777777", "all layers, errors adding up");
 	for (uint32_t kind = 0; kind < STUDY_KINDS; kind++)
 		put_key(stream, LEFT + 240 + 130 * (kind / 4), y + 16 * (kind % 4), "",
-			colours[kind], study_kind_name(kind));
+			svg_colour(kind), study_kind_name(kind));
 	snprintf(text, sizeof(text),
 		 "%u test sentences, up to %u devices a point, base %s; open circles: no error at "
 		 "all",
 		 study->examples, study->repeats, study->base);
-	put_text(stream, LEFT, y + 70, "start", "", text);
+	svg_text(stream, LEFT, y + 70, "start", "", text);
 }
 
 void study_plot(const struct study *study, FILE *stream)
@@ -288,12 +266,7 @@ void study_plot(const struct study *study, FILE *stream)
 
 	width = width < 620 ? 620 : width;
 	signal_range(study, &low, &high);
-	fprintf(stream,
-		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0fpt\" height=\"%.0fpt\" "
-		"viewBox=\"0 0 %.0f %.0f\" font-family=\"Helvetica, Arial, sans-serif\" "
-		"font-size=\"10\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
-		width, height, width, height);
+	svg_begin(stream, width, height);
 	for (uint32_t at = 0; at < study->series_count; at++) {
 		const struct study_axis *axis = study_axis(study->series[at].sweep.kind);
 		struct panel panel = { .left = LEFT + at * (PANEL_WIDTH + GAP_X),
@@ -303,7 +276,7 @@ void study_plot(const struct study *study, FILE *stream)
 		char letter[8], title[96];
 
 		snprintf(letter, sizeof(letter), "(%c)", 'a' + (int)at);
-		put_text(stream, panel.left, TOP - 10, "start", " font-weight=\"bold\"", letter);
+		svg_text(stream, panel.left, TOP - 10, "start", " font-weight=\"bold\"", letter);
 		put_accuracy(stream, study, &panel);
 		panel.top += PANEL_HEIGHT + GAP_Y;
 		panel.low = low;
@@ -311,9 +284,9 @@ void study_plot(const struct study *study, FILE *stream)
 		put_signal(stream, study, &panel);
 		snprintf(title, sizeof(title), "%s%s%s%s", axis->title, *axis->unit ? " (" : "",
 			 axis->unit, *axis->unit ? ")" : "");
-		put_text(stream, panel.left + PANEL_WIDTH / 2.0, panel.top + PANEL_HEIGHT + 32,
+		svg_text(stream, panel.left + PANEL_WIDTH / 2.0, panel.top + PANEL_HEIGHT + 32,
 			 "middle", "", title);
 	}
 	put_legend(stream, study, TOP + 2 * PANEL_HEIGHT + GAP_Y + 56);
-	fputs("</svg>\n", stream);
+	svg_end(stream);
 }

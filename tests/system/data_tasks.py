@@ -295,7 +295,7 @@ def test_script_gives_the_same_bytes_twice():
                 lines = folder.read("one", task["name"], part + ".jsonl").decode().splitlines()
                 ktap.equal(len(lines), entry["examples"])
                 for line in lines:
-                    ktap.equal(list(json.loads(line)), ["text", "label"])
+                    ktap.equal(list(json.loads(line)), ["text", "label", "source"])
                     assert json.loads(line)["label"] in task["labels"]
 
 

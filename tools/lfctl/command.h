@@ -86,6 +86,7 @@ extern const struct command events_commands[];
 extern const struct command train_commands[];
 extern const struct command eval_commands[];
 extern const struct command study_commands[];
+extern const struct command experiment_commands[];
 extern const struct command preset_commands[];
 
 /** command_areas() - the tables above, ended by NULL */

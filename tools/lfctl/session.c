@@ -2,6 +2,7 @@
 /* Opening what training and evaluating need; see session.h. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/lfctl/open.h"
@@ -94,6 +95,38 @@ static int deploy(struct session *session, const struct session_options *options
 	return lf_deploy(session->device, &deployment, NULL, error);
 }
 
+static bool is_module(const char *directory, const char *name)
+{
+	return !strcmp(strrchr(directory, '/') + 1, name);
+}
+
+/* The modules that are drawn; the one to be passed over leaves its place to the next. */
+static int find_modules(struct lf_pool_modules *modules, const struct session_options *options,
+			const struct recipe *recipe, struct lf_error *error)
+{
+	uint32_t wanted = options->without ? 0 : (uint32_t)recipe->modules, kept = 0;
+	int ret = lf_pool_modules_find(options->pool, wanted, recipe->pool_seed, modules, error);
+
+	if (ret || !options->without)
+		return ret;
+	for (uint32_t at = 0; at < modules->count; at++) {
+		char *directory = modules->directories[at];
+
+		if (is_module(directory, options->without) ||
+		    (recipe->modules && kept == recipe->modules))
+			free(directory);
+		else
+			modules->directories[kept++] = directory;
+	}
+	modules->count = kept;
+	if (kept && kept >= recipe->modules)
+		return 0;
+	lf_pool_modules_release(modules);
+	return lf_error_set(error, -EINVAL, "pool %s: %llu modules wanted, %u found beside %s",
+			    options->pool, (unsigned long long)recipe->modules, kept,
+			    options->without);
+}
+
 int session_open(struct session *session, const struct session_options *options,
 		 const struct recipe *recipe, struct lf_error *error)
 {
@@ -101,8 +134,7 @@ int session_open(struct session *session, const struct session_options *options,
 
 	*session = (struct session){ 0 };
 	if (!strcmp(recipe->method, "lorafusion")) {
-		ret = lf_pool_modules_find(options->pool, (uint32_t)recipe->modules,
-					   recipe->pool_seed, &session->modules, error);
+		ret = find_modules(&session->modules, options, recipe, error);
 		if (ret)
 			return ret;
 	}

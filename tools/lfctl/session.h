@@ -16,6 +16,7 @@
  * @model: directory of the model
  * @name: name it was deployed under
  * @pool: directory of the pool, for LoRAFusion
+ * @without: module of the pool that is passed over, NULL for none
  * @task: directory with labels.json, train.jsonl, validation.jsonl and test.jsonl
  * @batch: sentences a pass
  * @threads: of the host, 0 for one a CPU
@@ -30,6 +31,7 @@ struct session_options {
 	const char *model;
 	const char *name;
 	const char *pool;
+	const char *without;
 	const char *task;
 	uint32_t batch;
 	uint32_t threads;

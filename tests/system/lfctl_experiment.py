@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests of lfctl experiment on a tiny model: resumed runs, equal draws, refused files, estimates."""
+
+import contextlib
+import copy
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import ktap
+import lfctl_fixture as fixture
+
+TINY = json.loads(pathlib.Path(ktap.SOURCE, "experiments", "tiny.json").read_text())
+RUNS, TRIALS = 8, 6
+
+
+class Rig:
+    """A folder with a task to tune on, one to measure on, a pool, and the experiment's file."""
+
+    def __init__(self, bench):
+        self.folder, self.model = bench.folder, bench.model
+        shutil.copytree(bench.task, bench.folder / "other")
+        self.file = bench.folder / "tiny.json"
+        self.out = bench.folder / "results"
+        self.write(TINY)
+
+    def write(self, content):
+        self.file.write_text(content if isinstance(content, str) else json.dumps(content))
+
+    def words(self, *words, out=None):
+        return [str(word) for word in ("experiment", self.file, "--model", self.model, "--out",
+                                       out or self.out, "--json", "--quiet", *words)]
+
+    def run(self, *words, out=None, **options):
+        return fixture.lfctl(*self.words(*words, out=out), cwd=self.folder, **options)
+
+    def lines(self, name="runs", out=None):
+        path = (out or self.out) / (name + ".jsonl")
+        return [json.loads(line) for line in path.read_text().splitlines()[1:]]
+
+
+@contextlib.contextmanager
+def rig():
+    with fixture.bench() as bench:
+        yield Rig(bench)
+
+
+def lasting(result):
+    """A result without what a clock said."""
+    kept = copy.deepcopy(result)
+    for row in kept["methods"]:
+        del row["train_s"], row["test_s"]
+    return kept
+
+
+def test_tuning_comes_first_and_its_choice_is_used():
+    with rig() as made:
+        assert "--tune comes first" in made.run(status=fixture.FAILED).errors
+        tuned = made.run("--tune").json()["tuned"]
+        ktap.equal(sorted(tuned), ["LoRA", "LoRAFusion", "linear probe"])
+        ktap.equal([len(one["accuracies"]) for one in tuned.values()], [2, 2, 2])
+        ktap.equal(len(made.lines("tuning")), TRIALS)
+        for line in made.lines("tuning"):
+            ktap.equal((line["task"], line["configuration"]["split"]), ("other", "validation"))
+        made.run()
+        for line in made.lines():
+            if line["method"] in tuned:
+                ktap.equal(line["configuration"]["settings"], tuned[line["method"]]["settings"])
+        made.write({**TINY, "examples": 6})
+        assert "was not chosen for this file" in made.run(status=fixture.FAILED).errors
+
+
+def test_a_module_of_the_task_itself_is_not_tuned_with():
+    with rig() as made:
+        os.rename(made.folder / "pool" / "module-1", made.folder / "pool" / "other")
+        made.run("--tune")
+        for line in made.lines("tuning"):
+            modules = line["configuration"]["modules"]
+            ktap.equal(len(modules), 2 if line["method"] == "LoRAFusion" else 0)
+            assert "other" not in modules, modules
+
+
+def test_every_line_says_what_it_was():
+    with rig() as made:
+        made.run("--tune")
+        result = made.run().json()
+        lines = made.lines()
+        ktap.equal(len(lines), RUNS)
+        ktap.equal(sorted((line["seed"], line["method"]) for line in lines),
+                   sorted((seed, method["name"]) for seed in TINY["seeds"] for method in TINY["methods"]))
+        for line in lines:
+            ktap.equal(line["configuration"]["seed"], line["seed"])
+            ktap.equal((line["train"], line["test"], sum(line["items"])), (8, 16, 16))
+            ktap.equal(line["accuracy"], sum(line["right"]) / 16)
+            for phase in ("training", "inference"):
+                energy = line[phase]["energy_pj"]
+                ktap.equal(energy["pool"] > 0, line["method"] == "LoRAFusion")
+                ktap.equal(energy["writes"], 0.0)
+                ktap.equal(energy["host"], 40.0 * line[phase]["host_bytes"])
+        drawn = {tuple(line["configuration"]["modules"]) for line in lines
+                 if line["method"] == "LoRAFusion"}
+        ktap.equal(len(drawn), 2)
+        rows = {row["method"]: row for row in result["methods"]}
+        ktap.equal((rows["LoRA"]["difference"], rows["LoRA"]["low"], rows["LoRA"]["high"]), (0, 0, 0))
+        ktap.equal(rows["zero-shot"]["trained"], 0)
+        ktap.equal([rows[name]["endurance_tasks"] for name in rows], [None] * 4)
+        claim, = result["claims"]
+        ktap.equal(claim["holds"], claim["low"] > -0.01)
+        ktap.equal(json.loads((made.out / "experiment.json").read_text()), result)
+        assert (made.out / "experiment.svg").read_text().endswith("</svg>\n")
+
+
+def test_killed_at_any_run_it_goes_on_to_the_same_table():
+    with rig() as made:
+        made.run("--tune")
+        whole = made.run("--jobs", "1").json()
+        for wanted in (1, 4):
+            out = made.folder / ("killed-%d" % wanted)
+            shutil.copytree(made.out, out)
+            (out / "runs.jsonl").unlink()
+            with subprocess.Popen([str(fixture.LFCTL), *made.words("--jobs", "2", out=out)],
+                                  cwd=made.folder, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL) as child:
+                while child.poll() is None and (not (out / "runs.jsonl").exists() or
+                                                len(made.lines(out=out)) < wanted):
+                    time.sleep(0.001)
+                child.send_signal(signal.SIGKILL)
+            done = (out / "runs.jsonl").read_text()
+            assert done.count("\n") <= RUNS, done.count("\n")
+            # What a kill in the middle of a write leaves.
+            (out / "runs.jsonl").write_text(done + done.splitlines()[1][:40])
+            ktap.equal(lasting(made.run("--jobs", "2", out=out).json()), lasting(whole))
+            resumed = (out / "runs.jsonl").read_text()
+            ktap.equal((resumed.startswith(done), len(resumed.splitlines())), (True, RUNS + 1))
+            # Nothing is done again.
+            ktap.equal(lasting(made.run(out=out).json()), lasting(whole))
+            ktap.equal((out / "runs.jsonl").read_text(), resumed)
+
+
+def test_lines_of_another_experiment_are_refused():
+    with rig() as made:
+        plain = {key: value for key, value in TINY.items() if key != "tuning"}
+        plain["methods"] = [{key: value for key, value in method.items() if key != "trials"}
+                            for method in TINY["methods"]]
+        made.write(plain)
+        made.run()
+        before = (made.out / "runs.jsonl").read_bytes()
+        made.write({**plain, "examples": 6})
+        assert "belongs to another experiment" in made.run(status=fixture.FAILED).errors
+        ktap.equal((made.out / "runs.jsonl").read_bytes(), before)
+        made.write(plain)
+        for damage in (b"{}\n", b"nothing\n", before.splitlines()[1] + b"\n"):
+            (made.out / "runs.jsonl").write_bytes(before + damage)
+            assert "runs.jsonl:%d: is no run" % (RUNS + 2) in made.run(status=fixture.FAILED).errors
+
+
+def changed(path, value):
+    """The tiny file with one value changed; None takes the key away."""
+    content = copy.deepcopy(TINY)
+    place = content
+    for key in path[:-1]:
+        place = place[key]
+    if value is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return content
+
+
+REFUSED = (
+    (("schema_version",), 2, '"schema_version"'), (("schema_version",), None, '"schema_version"'),
+    (("tasks",), [], '"tasks"'), (("tasks",), ["../task"], '"tasks"'), (("tasks",), ["task", "task"], '"tasks"'),
+    (("tasks",), [".."], '"tasks"'), (("seeds",), [0], '"seeds"'), (("seeds",), [1, 1], '"seeds"'), (("seeds",), [1.5], '"seeds"'),
+    (("seeds",), list(range(1, 70)), '"seeds"'), (("data",), "", '"data"'), (("data",), None, '"data"'),
+    (("device",), "/dev/accel/accel0", '"device"'), (("device",), "inproc:ideal,memory=x", '"device"'),
+    (("batch",), 0, '"batch"'), (("tokens",), 1, '"tokens"'), (("host_pj_byte",), -1, '"host_pj_byte"'),
+    (("resample",), ["words"], '"resample"'), (("resample",), [], '"resample"'), (("resample",), 3, '"resample"'), (("surprise",), 1, '"surprise"'),
+    (("methods",), [], '"methods"'), (("methods", 0), 7, '"methods[0].'), (("methods", 0, "method"), "magic", '"methods[0].method"'),
+    (("methods", 1, "name"), "LoRA", '"methods[2].name"'), (("methods", 3, "pool"), None, '"methods[3].pool"'),
+    (("methods", 2, "pool"), "pool", '"methods[2].pool"'), (("methods", 2, "rank"), 0, '"methods[2].rank"'),
+    (("methods", 2, "rate"), "fast", '"methods[2].rate"'), (("methods", 2, "targets"), "q,x", '"methods[2].targets"'),
+    (("methods", 1, "head"), "cosine", '"methods[1].head"'), (("methods", 2, "trials"), [{}], '"methods[2].trials"'),
+    (("methods", 2, "trials", 1), {"rank": 3}, '"methods[2].trials[1].rank"'),
+    (("methods", 2, "trials", 1), {"epochs": 0}, '"methods[2].trials[1].epochs"'),
+    (("methods", 0, "trials"), [{}, {}], '"methods[0].trials"'), (("against",), "nobody", '"against"'),
+    (("claims", 0, "method"), "nobody", '"claims[0].method"'), (("claims", 0, "margin_points"), -1, '"claims[0].margin_points"'),
+    (("tuning", "tasks"), ["task"], '"tuning.tasks"'), (("tuning",), None, '"tuning"'), (("tuning", "more"), 1, '"tuning.more"'),
+)
+
+
+def test_bad_files_are_refused_and_the_key_is_named():
+    with rig() as made:
+        for path, value, says in REFUSED:
+            made.write(changed(path, value))
+            run = made.run("--tune", status=fixture.FAILED)
+            assert says in run.errors, (path, value, run.errors)
+        for text in ("", "[]", "{", '{"tasks": [], "tasks": []}', "[" * 5000, "\0"):
+            made.write(text)
+            made.run(status=fixture.FAILED)
+        # Refused before anything is made.
+        ktap.equal(sorted(path.name for path in made.out.glob("*")) if made.out.exists() else [], [])
+
+
+def test_a_dry_run_says_how_long_and_makes_nothing():
+    with rig() as made:
+        before = sorted(made.folder.rglob("*"))
+        found = made.run("--dry-run", "--jobs", "2").json()
+        ktap.equal([row["runs"] for row in found["estimate"]], [2, 2, 2, 2, 2, 2, 2])
+        ktap.equal((found["jobs"], found["estimated_s"] > 0), (2, True))
+        ktap.equal(sorted(made.folder.rglob("*")), before)
+
+
+if __name__ == "__main__":
+    sys.exit(ktap.main(sys.modules[__name__]))

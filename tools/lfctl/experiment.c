@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+/* lfctl experiment. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tools/lfctl/evaluation.h"
+#include "tools/lfctl/experiment.h"
+#include "tools/lfctl/outfile.h"
+#include "tools/lfctl/output.h"
+
+struct experiment_values {
+	struct common common;
+	const char *model;
+	const char *out;
+	uint64_t jobs;
+	bool tune;
+	bool dry_run;
+};
+
+#define PLACE(field) offsetof(struct experiment_values, field)
+
+static const struct option_spec experiment_options[] = {
+	{ "model", OPTION_TEXT, PLACE(model), "DIR", "Hugging Face directory of the model", 0, 0 },
+	{ "out", OPTION_TEXT, PLACE(out), "DIR",
+	  "where lines, table and figure go; an experiment that is there is continued", 0, 0 },
+	{ "tune", OPTION_FLAG, PLACE(tune), NULL,
+	  "choose learning rates and epochs first, on the tasks the file names for it", 0, 0 },
+	{ "dry-run", OPTION_FLAG, PLACE(dry_run), NULL,
+	  "one short run of each method, and how long all would take", 0, 0 },
+	{ "jobs", OPTION_NUMBER, PLACE(jobs), "N", "runs at a time, 0 for one a CPU [0]", 0, 256 },
+	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
+};
+
+static const struct experiment_values experiment_defaults = { 0 };
+
+static int check(const void *opaque, struct lf_error *error)
+{
+	const struct experiment_values *values = opaque;
+
+	if (!values->model)
+		return lf_error_set(error, -EINVAL, "--model is missing");
+	if (!values->out && !values->dry_run)
+		return lf_error_set(error, -EINVAL, "--out is missing");
+	return 0;
+}
+
+static int file_of(const struct experiment *experiment, const char *name,
+		   char path[EXPERIMENT_BYTES], struct lf_error *error)
+{
+	if (snprintf(path, EXPERIMENT_BYTES, "%s/%s", experiment->folder, name) >= EXPERIMENT_BYTES)
+		return lf_error_set(error, -ENAMETOOLONG, "--out: path too long");
+	return 0;
+}
+
+static int write_json(const struct experiment *experiment, const char *name, const json_t *object,
+		      struct lf_error *error)
+{
+	char path[EXPERIMENT_BYTES];
+	struct outfile file;
+	int ret = file_of(experiment, name, path, error);
+
+	if (!ret)
+		ret = outfile_open(&file, path, error);
+	if (ret)
+		return ret;
+	json_dumpf(object, file.stream, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	ret = outfile_flush(&file, error);
+	if (outfile_close(&file, !ret, ret ? NULL : error))
+		return -EIO;
+	return ret;
+}
+
+static int write_plot(const struct experiment *experiment, const json_t *result,
+		      struct lf_error *error)
+{
+	char path[EXPERIMENT_BYTES];
+	struct outfile file;
+	int ret = file_of(experiment, "experiment.svg", path, error);
+
+	if (!ret)
+		ret = outfile_open(&file, path, error);
+	if (ret)
+		return ret;
+	experiment_plot(experiment, result, file.stream);
+	ret = outfile_flush(&file, error);
+	if (outfile_close(&file, !ret, ret ? NULL : error))
+		return -EIO;
+	return ret;
+}
+
+/* What tuning chose for this very file; *@tuned stays NULL where there is nothing to tune. */
+static int read_tuned(const struct experiment *experiment, json_t **tuned, struct lf_error *error)
+{
+	char path[EXPERIMENT_BYTES];
+	json_t *object;
+	int ret;
+
+	if (!experiment->tuning.task_count)
+		return 0;
+	ret = file_of(experiment, "tuned.json", path, error);
+	if (ret)
+		return ret;
+	if (access(path, R_OK))
+		return lf_error_set(error, -errno,
+				    "%s: %s; the file has key \"tuning\", so --tune comes first",
+				    path, strerror(errno));
+	object = json_load_file(path, 0, NULL);
+	if (!json_is_object(json_object_get(object, "tuned")) ||
+	    !json_equal(json_object_get(object, "experiment"), experiment->file))
+		ret = lf_error_set(
+			error, -EEXIST,
+			"%s: was not chosen for this file; --tune with another --out, or "
+			"remove it",
+			path);
+	else
+		*tuned = json_incref(json_object_get(object, "tuned"));
+	json_decref(object);
+	return ret;
+}
+
+static int run_stage(const struct experiment *experiment, struct experiment_stage *stage,
+		     struct lf_error *error)
+{
+	FILE *log;
+	int ret = experiment_log_open(experiment, stage, &log, error);
+
+	if (ret)
+		return ret;
+	ret = experiment_run_all(experiment, stage, log, error);
+	fclose(log);
+	return ret;
+}
+
+static int tune(const struct experiment *experiment, json_t *result, struct lf_error *error)
+{
+	struct experiment_stage stage;
+	json_t *tuned = NULL, *file;
+	int ret;
+
+	if (!experiment->tuning.task_count)
+		return lf_error_set(error, -EINVAL, "--tune: the file has no key \"tuning\"");
+	ret = experiment_stage_create(experiment, true, &stage, error);
+	if (!ret)
+		ret = run_stage(experiment, &stage, error);
+	if (!ret)
+		tuned = experiment_choose(experiment, &stage);
+	if (tuned) {
+		file = json_pack("{s:O, s:O}", "experiment", experiment->file, "tuned", tuned);
+		ret = write_json(experiment, "tuned.json", file, error);
+		json_decref(file);
+		json_object_set(result, "tuned", tuned);
+	}
+	json_decref(tuned);
+	experiment_stage_release(&stage);
+	return ret;
+}
+
+static int run_final(const struct experiment *experiment, json_t *result, struct lf_error *error)
+{
+	struct experiment_stage stage = { 0 };
+	json_t *tuned = NULL;
+	int ret;
+
+	ret = read_tuned(experiment, &tuned, error);
+	if (!ret)
+		ret = experiment_stage_create(experiment, false, &stage, error);
+	stage.tuned = tuned;
+	if (!ret)
+		ret = run_stage(experiment, &stage, error);
+	if (!ret) {
+		json_object_set_new(result, "experiment",
+				    json_pack("{s:i, s:i, s:s, s:s}", "runs", (int)stage.count,
+					      "seeds", (int)experiment->final.seed_count, "device",
+					      experiment->device, "against",
+					      experiment->methods[experiment->against].name));
+		ret = experiment_table(experiment, &stage, result, error);
+	}
+	if (!ret)
+		ret = write_json(experiment, "experiment.json", result, error);
+	if (!ret)
+		ret = write_plot(experiment, result, error);
+	experiment_stage_release(&stage);
+	json_decref(tuned);
+	return ret;
+}
+
+static uint32_t count_lines(const struct experiment *experiment, const char *task,
+			    const char *split)
+{
+	char path[EXPERIMENT_BYTES * 2];
+	uint32_t lines = 0;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "%s/%s/%s.jsonl", experiment->data, task, split);
+	stream = fopen(path, "r");
+	for (int letter; stream && (letter = fgetc(stream)) != EOF;)
+		lines += letter == '\n';
+	if (stream)
+		fclose(stream);
+	return lines;
+}
+
+/* Seconds of one run of a method, from a short one: opening stays, training goes with epochs, testing with sentences. */
+static double full_s(const struct experiment *experiment, const struct experiment_stage *stage,
+		     const struct experiment_run *run, uint32_t task, const json_t *line)
+{
+	const struct experiment_method *method = &experiment->methods[run->method];
+	struct experiment_settings settings = method->settings;
+	double train_s = json_number_value(json_object_get(line, "train_s"));
+	double test_s = json_number_value(json_object_get(line, "test_s"));
+	double wall_s = json_number_value(json_object_get(line, "wall_s"));
+	uint32_t sentences = count_lines(experiment, stage->draw->tasks[task], stage->draw->split);
+
+	if (stage->draw->test_limit && sentences > stage->draw->test_limit)
+		sentences = stage->draw->test_limit;
+	if (stage->draw == &experiment->tuning)
+		experiment_settings_read(&settings, json_array_get(method->trials, run->trial), "",
+					 NULL);
+	return wall_s + train_s * (settings.epochs - 1.0) +
+	       test_s * (sentences / json_number_value(json_object_get(line, "test")) - 1.0);
+}
+
+static int estimate_stage(const struct experiment *experiment, bool tuning, json_t *rows,
+			  double *seconds, struct lf_error *error)
+{
+	json_t *probes[EXPERIMENT_METHODS] = { NULL };
+	double sums[EXPERIMENT_METHODS] = { 0 };
+	uint32_t runs[EXPERIMENT_METHODS] = { 0 };
+	struct experiment_stage stage;
+	int ret = experiment_stage_create(experiment, tuning, &stage, error);
+
+	stage.probe = true;
+	for (uint32_t at = 0; !ret && at < stage.count; at++) {
+		const struct experiment_run *run = &stage.runs[at];
+
+		if (!probes[run->method])
+			ret = experiment_measure(experiment, &stage, run, &probes[run->method],
+						 error);
+		if (ret)
+			break;
+		sums[run->method] +=
+			full_s(experiment, &stage, run, run->task, probes[run->method]);
+		runs[run->method]++;
+	}
+	for (uint32_t method = 0; method < experiment->method_count; method++) {
+		json_decref(probes[method]);
+		*seconds += sums[method];
+		if (!ret && runs[method])
+			json_array_append_new(
+				rows, json_pack("{s:s, s:s, s:i, s:f}", "stage", stage.name,
+						"method", experiment->methods[method].name, "runs",
+						(int)runs[method], "seconds_a_run",
+						rint(sums[method] / runs[method] * 100) / 100));
+	}
+	experiment_stage_release(&stage);
+	return ret;
+}
+
+static int estimate(const struct experiment *experiment, json_t *result, struct lf_error *error)
+{
+	json_t *rows = json_array();
+	double seconds = 0.0;
+	int ret = 0;
+
+	json_object_set_new(result, "estimate", rows);
+	if (experiment->tuning.task_count)
+		ret = estimate_stage(experiment, true, rows, &seconds, error);
+	if (!ret)
+		ret = estimate_stage(experiment, false, rows, &seconds, error);
+	json_object_set_new(result, "jobs", json_integer(experiment->jobs));
+	json_object_set_new(result, "estimated_s", json_real(ceil(seconds / experiment->jobs)));
+	return ret;
+}
+
+static int run(const void *opaque, char **operands, json_t *result, struct lf_error *error)
+{
+	const struct experiment_values *values = opaque;
+	struct experiment experiment = { .model = values->model,
+					 .folder = values->out,
+					 .quiet = values->common.quiet };
+	int ret;
+
+	experiment.jobs =
+		values->jobs ? (uint32_t)values->jobs : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+	ret = experiment_read(&experiment, operands[0], error);
+	if (!ret && values->dry_run)
+		ret = estimate(&experiment, result, error);
+	if (!ret && !values->dry_run && mkdir(values->out, 0777) && errno != EEXIST)
+		ret = lf_error_set(error, -errno, "--out %s: %s", values->out, strerror(errno));
+	if (!ret && !values->dry_run)
+		ret = values->tune ? tune(&experiment, result, error)
+				   : run_final(&experiment, result, error);
+	experiment_release(&experiment);
+	return ret;
+}
+
+const struct command experiment_commands[] = {
+	{ "experiment",
+	  NULL,
+	  "FILE",
+	  "methods on tasks by seeds, as a file asks for them, in one table",
+	  { experiment_options, common_options },
+	  sizeof(struct experiment_values),
+	  &experiment_defaults,
+	  check,
+	  run },
+	{ 0 },
+};

@@ -47,7 +47,7 @@ static void free_rcu_callback(struct rcu_head *head)
 	module_put(THIS_MODULE);
 }
 
-/* The last reference to the device ends its workqueues: so not from one of them, nor from an interrupt. */
+/* Puts what may be the last reference to the device. */
 static void free_work(struct work_struct *work)
 {
 	struct lf_fence *fence = container_of(work, struct lf_fence, free_work);
@@ -56,9 +56,19 @@ static void free_work(struct work_struct *work)
 	call_rcu(&fence->base.rcu, free_rcu_callback);
 }
 
+/*
+ * The last reference to the device ends its workqueues: so not from one of them, nor from an interrupt.
+ * Any other is put here: the scheduler lets go of a job's fence when it takes the next job, and waking a
+ * worker then would hold that job up.
+ */
 static void fence_release(struct dma_fence *base)
 {
-	schedule_work(&to_lf_fence(base)->free_work);
+	struct lf_fence *fence = to_lf_fence(base);
+
+	if (refcount_dec_not_one(&fence->drm->ref.refcount))
+		call_rcu(&base->rcu, free_rcu_callback);
+	else
+		schedule_work(&fence->free_work);
 }
 
 static const struct dma_fence_ops lf_fence_ops = {

@@ -32,8 +32,9 @@ asan-products: $(LFCTL) $(UNIT_TESTS)
 test-asan: asan				## unit tests with ASan and UBSan alone
 	$(RUN_TESTS) unit-asan
 
-test-long: test			## then 50 kills of QEMU, and fuzzing for FUZZ_SECONDS a harness (default 3600)
+test-long: test			## then 50 kills of QEMU and of training each, and fuzzing for FUZZ_SECONDS a harness (default 3600)
 	LF_BUILD=$(abspath $(BUILD)) LF_KILLS=50 tests/system/qemu_kills.py
+	LF_BUILD=$(abspath $(BUILD)) LF_TRAINING_KILLS=50 tests/system/training_kills.py
 	tests/fuzz/run $(or $(FUZZ_SECONDS),3600)
 
 .PHONY: test-all units qtests guest-tests system-tests asan asan-products

@@ -103,6 +103,12 @@ def test_every_line_says_what_it_was():
                 ktap.equal(energy["pool"] > 0, line["method"] == "LoRAFusion")
                 ktap.equal(energy["writes"], 0.0)
                 ktap.equal(energy["host"], 40.0 * line[phase]["host_bytes"])
+        # What the pool is charged for is what comes on top of the same passes without it.
+        backbones = {(line["seed"], line["method"]): line["training"]["energy_pj"]["backbone"]
+                     for line in lines}
+        for seed in TINY["seeds"]:
+            fused, alone = backbones[seed, "LoRAFusion"], backbones[seed, "LoRA"]
+            assert abs(fused - alone) < 1e-9 * alone, (fused, alone)
         drawn = {tuple(line["configuration"]["modules"]) for line in lines
                  if line["method"] == "LoRAFusion"}
         ktap.equal(len(drawn), 2)

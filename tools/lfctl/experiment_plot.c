@@ -60,7 +60,7 @@ static void put_row(FILE *stream, const struct axis *axis, double y, uint32_t nu
 
 static void put_axis(FILE *stream, const struct axis *axis, double bottom, const char *against)
 {
-	double step = pow(10, floor(log10((axis->high - axis->low) / 2)));
+	double step = pow(10, floor(log10(axis->high - axis->low))) / 10;
 	char text[160];
 
 	while ((axis->high - axis->low) / step > TICKS)

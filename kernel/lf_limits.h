@@ -69,7 +69,7 @@ struct lf_limits {
 };
 
 /*
- * Whether a program may take a structure that an argument refers to to have @bytes: see the rules in
+ * Whether a structure that an argument refers to may have @bytes for a program: see the rules in
  * drm/lf_accel.h.
  */
 static inline bool lf_is_struct_size(u32 bytes, u32 first_version)

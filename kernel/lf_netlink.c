@@ -158,8 +158,7 @@ static int device_get_dumpit(struct sk_buff *message, struct netlink_callback *c
 	int err = 0;
 
 	mutex_lock(&devices_lock);
-	xa_for_each_start(&devices, index, lf, callback->args[0])
-	{
+	xa_for_each_start(&devices, index, lf, callback->args[0]) {
 		err = put_whole_device(message, genl_info_dump(callback), NLM_F_MULTI, lf,
 				       privileged);
 		if (err)
@@ -299,8 +298,7 @@ void lf_netlink_events(struct lf_device *lf, u32 events)
 
 	BUILD_BUG_ON(LF_EVENT_QUEUE != BIT(LF_NETLINK_EVENT_KIND_FAULT));
 	BUILD_BUG_ON(LF_EVENT_ENERGY != BIT(LF_NETLINK_EVENT_KIND_ENERGY));
-	for_each_set_bit(bit, &bits, LF_NETLINK_EVENT_KIND_ENERGY + 1)
-	{
+	for_each_set_bit(bit, &bits, LF_NETLINK_EVENT_KIND_ENERGY + 1) {
 		struct event event = { .kind = bit };
 		s32 temperature_mc;
 		__le64 word;

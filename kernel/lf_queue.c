@@ -23,8 +23,7 @@ static ushort coalesce_us = 500;
 module_param(coalesce_us, ushort, 0444);
 MODULE_PARM_DESC(
 	coalesce_us,
-	"Longest that a record waits for its interrupt while many jobs are in flight, microseconds; 0: "
-	"never (default 500)");
+	"Longest that a record of many waits for its interrupt, us (default 500; 0: never)");
 
 static u32 queue_register(const struct lf_queue *queue, u32 offset)
 {

@@ -84,6 +84,7 @@ static void free_job(struct drm_sched_job *base)
 	if (!base->s_fence->parent) {
 		lf_fence_init(job->fence, queue_of(base)->fence_context, 0);
 		dma_fence_signal(job->fence);
+		/* As the scheduler sets it: who finds the parent finds it initialised. */
 		smp_store_release(&base->s_fence->parent, dma_fence_get(job->fence));
 	}
 	drm_sched_job_cleanup(base);

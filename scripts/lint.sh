@@ -9,7 +9,7 @@
 # shellcheck disable=SC2317 # the checks are called by their names
 set -u
 
-CHECKS='format warnings static_analysis tidy kernel kernel_doc shell python'
+CHECKS='format warnings static_analysis tidy kernel kernel_doc checkpatch coccinelle shell python'
 repository=$(cd "$(dirname "$0")/.." && pwd)
 cd "$repository" || exit 2
 build=$1
@@ -27,6 +27,7 @@ check() {
 		cat "$build/lint/$1.log"
 		failed=1
 	fi
+	grep -s '^skipped: ' "$build/lint/$1.log"
 }
 
 # QEMU's style for what is compiled in QEMU's tree alone, the kernel's for all else.
@@ -76,6 +77,36 @@ kernel() {
 	[ -e kernel/Kbuild ] || return 0
 	make --no-print-directory BUILD="$build/lint/module" KBUILD_OPTIONS='C=2 W=1' module || return 1
 	! grep -E 'warning:|error:' "$build/lint/kernel.log"
+}
+
+# The unpacked source that scripts/debug-kernel.sh keeps: the headers' package lacks these two tools' files.
+kernel_source() {
+	find "${LF_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lorafusion}" -maxdepth 3 -path '*/linux-*/source/.unpacked' 2>/dev/null |
+		sort -V | tail -1 | xargs -r dirname
+}
+
+# The kernel's rules of style, but for two that take the kernel's own macros for expressions.
+checkpatch() {
+	source=$(kernel_source)
+	[ -n "$source" ] || { echo 'skipped: no linux-source-6.12: run make test-debug once'; return 0; }
+	# shellcheck disable=SC2046
+	"$source/scripts/checkpatch.pl" --no-tree --file --terse --quiet --no-summary --max-line-length=100 \
+		--ignore COMPLEX_MACRO,CONSTANT_COMPARISON \
+		$(files 'kernel/*.[ch]' 'tests/kunit/*.c')
+}
+
+# The kernel's own semantic patches.
+coccinelle() {
+	source=$(kernel_source)
+	[ -n "$source" ] || { echo 'skipped: no linux-source-6.12: run make test-debug once'; return 0; }
+	command -v spatch >/dev/null || { echo 'skipped: no coccinelle: run make lint'; return 0; }
+	files 'kernel/*.c' >"$build/lint/coccinelle.files"
+	# shellcheck disable=SC2016 # the inner shell's
+	find "$source/scripts/coccinelle" -name '*.cocci' ! -path '*/tests/*' | sort |
+		xargs -P 2 -I SCRIPT sh -c 'spatch -D report --no-show-diff --very-quiet --no-includes \
+			--cocci-file SCRIPT $(cat "$1") 2>/dev/null' sh "$build/lint/coccinelle.files" |
+		tee "$build/lint/coccinelle.found"
+	[ ! -s "$build/lint/coccinelle.found" ]
 }
 
 kernel_doc() {

@@ -98,3 +98,11 @@ uint32_t lf_method_tensors(const struct lf_method *method, struct lf_checkpoint_
 		return method->group_count;
 	return method->group_count + method->ops->derived(method, tensors + method->group_count);
 }
+
+int lf_lora_write(const struct lf_method *method, const char *directory, const char *base_model,
+		  struct lf_error *error)
+{
+	if (method->ops->write)
+		return method->ops->write(method, directory, base_model, error);
+	return lf_error_set(error, -EINVAL, "%s is not a LoRA", method->ops->name);
+}

@@ -16,6 +16,7 @@
  * @prepare: bring what depends on the parameters up to date; may be NULL
  * @derived: add tensors beyond the parameters to a checkpoint, returns how many; may be NULL
  * @restored: the tensors have been read; refuse what they cannot hold; may be NULL
+ * @write: write it as a PEFT adapter; NULL for what is no LoRA
  * @destroy: free
  */
 struct lf_method_ops {
@@ -24,6 +25,8 @@ struct lf_method_ops {
 	int (*prepare)(struct lf_method *method, struct lf_error *error);
 	uint32_t (*derived)(const struct lf_method *method, struct lf_checkpoint_tensor *tensors);
 	int (*restored)(struct lf_method *method, struct lf_error *error);
+	int (*write)(const struct lf_method *method, const char *directory, const char *base_model,
+		     struct lf_error *error);
 	void (*destroy)(struct lf_method *method);
 };
 

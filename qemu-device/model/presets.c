@@ -144,7 +144,14 @@ static const struct xbar_params wan2022 = {
 	.relax_sigma = 40770,
 	.relax_sigma_slope = 3563,
 	.relax_start_ms = 1000,
-	.read_noise = 10000, /* aihwkit: about 1 % of the range; Wan has none apart */
+	/*
+	 * aihwkit advises 1 % of the range a weight and product, w_noise 0.01: a variance of (0.01 range)^2 sum x^2; Wan has none
+	 * apart. Here each driven cell of a pair errs in each bit-cycle, and the variance is 2 (read_noise Gmax)^2 sum over bits b of 4^b
+	 * for each input that has b set, the sign's too. For int8 inputs of a normal distribution with sigma 127 / 4 the
+	 * mean of that sum is 10.72 times that of x^2, so this is 0.01 x (39 uS / 40 uS) / sqrt(2 x 10.72) = 0.0021. Smaller inputs suffer more:
+	 * in two's complement small negative ones drive every bit (42.3 for sigma 127 / 8, 6.2 for 127 / 3).
+	 */
+	.read_noise = 2105,
 	.read_noise_of = XBAR_READ_NOISE_RANGE,
 	/* MNSIM; Wan does not tell stuck cells from the 1 % that does not verify. */
 	.stuck_on = 1000,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "qemu-device/model/physics.h"
+#include "tests/unit/xbar_rig.h"
 
 #define CELLS  100000
 #define SECOND 1000000000ull
@@ -119,6 +120,60 @@ START_TEST(cells_of_falcone2025)
 }
 END_TEST
 
+/* An int8 of a normal distribution with the sigma that the preset was converted for. */
+static int8_t draw_input(uint64_t *state)
+{
+	double radius = sqrt(-2.0 * log((draw(state) + 0.5) / 4294967296.0));
+	double value = 127.0 / 4.0 * radius * cos(2.0 * M_PI * (draw(state) / 4294967296.0));
+
+	return (int8_t)(value > 127.0 ? 127 : value < -127.0 ? -127 : lrint(value));
+}
+
+/*
+ * aihwkit's 1 % a weight and product, w_noise, given back by jobs: the variance of a result is (1 % of 127)^2 times the sum of the squares
+ * of its inputs. Everything else that errs is turned off. 128 x 64 differences of two results of equal inputs: their variance has a
+ * standard error of sqrt(2 / 8,192) = 1.6 %, and rounding to whole levels adds 21,845 / 12, below 1 %: 6 % of it is within four errors.
+ */
+START_TEST(read_noise_of_wan2022)
+{
+	enum { SIZE = 128, PAIRS = 64 };
+	static int8_t weights[SIZE * SIZE], inputs[2 * PAIRS * SIZE];
+	static float results[2 * PAIRS * SIZE];
+	struct buffer buffers[2] = { { inputs, sizeof(inputs) }, { results, sizeof(results) } };
+	struct lf_command command = {
+		.opcode = LF_OP_MVM,
+		.flags = LF_MVM_INPUT_INT8 | LF_MVM_FIXED_SCALE,
+		.count = 2 * PAIRS,
+		.fixed_scale = 0x3f800000u,
+		.input = { .space = LF_SPACE_BUFFER, .stride = SIZE },
+		.output = { .space = LF_SPACE_BUFFER, .buffer = 1, .stride = 4 * SIZE },
+	};
+	double noise = 0.0, signal = 0.0;
+	uint64_t state = rig_seed();
+	struct rig rig;
+
+	rig_open(
+		&rig, "wan2022",
+		"tiles=1,adc_bits=ideal,program_sigma=0,relax_sigma=0,relax_sigma_slope=0,stuck_on=0,"
+		"stuck_off=0,endurance=infinite,endurance_spread=0");
+	command.matrix = rig_matrix(&rig, SIZE, SIZE, weights);
+	for (int i = 0; i < PAIRS * SIZE; i++) {
+		int at = i / SIZE * 2 * SIZE + i % SIZE;
+
+		inputs[at] = inputs[at + SIZE] = draw_input(&state);
+		signal += (double)inputs[at] * inputs[at];
+	}
+	ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 2), LF_STATUS_OK);
+	for (int i = 0; i < PAIRS * SIZE; i++) {
+		const float *pair = results + i / SIZE * 2 * SIZE + i % SIZE;
+
+		noise += pow((double)pair[0] - (double)pair[SIZE], 2.0) / 2.0;
+	}
+	ck_assert_double_eq_tol(noise / (SIZE * signal * pow(1.27, 2.0)), 1.0, 0.06);
+	rig_close(&rig);
+}
+END_TEST
+
 /* An exact device is one that says so; whatever else is shipped errs in writing, in reading and with time. */
 START_TEST(only_exact_presets_are_exact)
 {
@@ -151,6 +206,7 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, cells_of_wan2022);
 	tcase_add_test(tests, cells_of_falcone2025);
+	tcase_add_test(tests, read_noise_of_wan2022);
 	tcase_add_test(tests, only_exact_presets_are_exact);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -134,6 +134,9 @@ static int check_float(const struct xbar_params *params, char *message)
 		{ "endurance", params->endurance != XBAR_INFINITE },
 		{ "temperature_coefficient", params->temperature_coefficient },
 		{ "ir_drop", params->ir_drop },
+		{ "wire_mohm", params->wire_mohm },
+		{ "driver_mohm", params->driver_mohm },
+		{ "sense_mohm", params->sense_mohm },
 	};
 
 	for (size_t i = 0; i < sizeof(without_effect) / sizeof(without_effect[0]); i++)
@@ -202,6 +205,8 @@ static int check_cells(const struct xbar_params *params, char *message)
 	if (params->verify_pulses > 1 && !params->verify_tolerance)
 		return refuse(message, "verify_pulses: %u without a verify_tolerance",
 			      params->verify_pulses);
+	if (params->read_noise_of != XBAR_READ_NOISE_RANGE && !params->read_noise)
+		return refuse(message, "read_noise_of: there is no read_noise");
 	if ((uint64_t)params->stuck_on + params->stuck_off > XBAR_ONE)
 		return refuse(message, "stuck_off: with stuck_on more than all cells");
 	if (params->endurance == XBAR_INFINITE && params->endurance_spread)
@@ -210,6 +215,34 @@ static int check_cells(const struct xbar_params *params, char *message)
 		return refuse(message, "worn_on: endurance is infinite");
 	if (params->retention_s == XBAR_INFINITE && params->retention_activation_mev)
 		return refuse(message, "retention_activation_mev: retention_s is infinite");
+	return 0;
+}
+
+/* Resistances that nothing computes with, or a computation of none. */
+static int check_wires(const struct xbar_params *params, char *message)
+{
+	const struct {
+		const char *name;
+		uint32_t mohm;
+	} parts[] = {
+		{ "wire_mohm", params->wire_mohm },
+		{ "driver_mohm", params->driver_mohm },
+		{ "sense_mohm", params->sense_mohm },
+	};
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (parts[i].mohm && !params->ir_drop)
+			return refuse(
+				message,
+				"%s: %u has no effect with ir_drop off; set ir_drop to fast or "
+				"exact",
+				parts[i].name, parts[i].mohm);
+		any |= parts[i].mohm;
+	}
+	if (params->ir_drop && !any)
+		return refuse(message,
+			      "ir_drop: nothing drops; set wire_mohm, driver_mohm or sense_mohm");
 	return 0;
 }
 
@@ -237,6 +270,8 @@ int xbar_params_check(const struct xbar_params *params, char message[XBAR_MESSAG
 		error = check_converters(params, message);
 	if (!error)
 		error = check_cells(params, message);
+	if (!error)
+		error = check_wires(params, message);
 	if (!error)
 		error = check_temperature(params, message);
 	return error;

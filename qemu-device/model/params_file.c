@@ -128,6 +128,10 @@ static int set_name(struct reader *reader)
 		if (reader->value[i] < ' ' || reader->value[i] > '~')
 			return refuse(reader, -EINVAL,
 				      "name: has something other than plain ASCII");
+	for (uint32_t i = 0; xbar_params_preset(i); i++)
+		if (!strcmp(xbar_params_preset(i), reader->value))
+			return refuse(reader, -EINVAL, "name: \"%s\" is a preset that is built in",
+				      reader->value);
 	memset(reader->params->preset, 0, sizeof(reader->params->preset));
 	memcpy(reader->params->preset, reader->value, length);
 	return 0;

@@ -205,7 +205,7 @@ def test_single_cells_hold_the_weights():
 
 
 def test_errors_of_a_device_are_told():
-    for device, errors in (("inproc:ideal", []), ("inproc:isaac,program_sigma=0.01,ir_drop=fast",
+    for device, errors in (("inproc:ideal", []), ("inproc:isaac,program_sigma=0.01,ir_drop=fast,wire_mohm=1000",
                                                   ["programming noise", "IR drop"]),
                            ("inproc:isaac,stuck_on=0.001,endurance=1000", ["stuck cells", "endurance"])):
         ktap.equal(lfctl("info", "--device", device, "--json").json()["device"]["errors"], errors)

@@ -197,6 +197,13 @@ START_TEST(impossible_combinations_are_refused)
 		{ "float", { { "endurance", "10" } }, "endurance" },
 		{ "float", { { "temperature_coefficient", "0.1" } }, "temperature_coefficient" },
 		{ "float", { { "ir_drop", "fast" } }, "ir_drop" },
+		{ "float", { { "wire_mohm", "1000" } }, "wire_mohm" },
+		{ "isaac", { { "wire_mohm", "1000" } }, "wire_mohm" },
+		{ "isaac", { { "driver_mohm", "1" } }, "driver_mohm" },
+		{ "wan2022", { { "sense_mohm", "1" } }, "sense_mohm" },
+		{ "isaac", { { "ir_drop", "fast" } }, "ir_drop" },
+		{ "wan2022", { { "ir_drop", "exact" } }, "ir_drop" },
+		{ "isaac", { { "read_noise_of", "conductance" } }, "read_noise_of" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -389,6 +396,8 @@ START_TEST(malformed_preset_files_are_refused)
 		CASE("preset = isaac\n\nadc_bits = 9\nadc_bits = 9\n", -EINVAL, "4", "adc_bits"),
 		CASE("preset = isaac\nname = a\nname = b\n", -EINVAL, "3", "name"),
 		CASE("preset = isaac\nname = sixteen letters!\n", -EINVAL, "2", "name"),
+		CASE("preset = isaac\nname = ideal\n", -EINVAL, "2", "built in"),
+		CASE("preset = isaac\nname = isaac\n", -EINVAL, "2", "built in"),
 		CASE("preset = isaac\nname = \xc3\xbc\n", -EINVAL, "2", "name"),
 		CASE("preset = isaac\n= 3\n", -EINVAL, "2", "no key"),
 		CASE("preset = isaac\nbits_of_adc = 3\n", -ENOENT, "2", "bits_of_adc"),

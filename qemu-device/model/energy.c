@@ -112,7 +112,10 @@ void xbar_energy_charge_mvm(const struct xbar_params *params, uint32_t rows, uin
 	tally->busy_ns += cycles * passes * cycle_ns(params, lines);
 }
 
-/* A row of cells at a time: its line is driven, and each of its cells converted. */
+/*
+ * A row of cells at a time: its line is driven, and each of its cells converted. Of the array one row conducts, which takes its share
+ * as in a pass of a product.
+ */
 void xbar_energy_charge_read(const struct xbar_params *params, uint32_t rows, uint32_t cols,
 			     struct tally *tally)
 {
@@ -122,8 +125,9 @@ void xbar_energy_charge_read(const struct xbar_params *params, uint32_t rows, ui
 	if (params->format == LF_FORMAT_FP32)
 		return;
 	charge_conversions(params, (uint64_t)rows * cols * xbar_params_cells(params), tally);
-	tally->energy_aj[LF_ENERGY_ARRAY] +=
-		(unsigned __int128)lines * tile_cols * params->array_energy_aj;
+	tally->energy_aj[LF_ENERGY_ARRAY] += (unsigned __int128)lines * tile_cols *
+					     params->array_energy_aj /
+					     (params->tile_rows * lines_of_row(params));
 	tally->energy_aj[LF_ENERGY_DAC] +=
 		(unsigned __int128)lines * tile_cols * params->dac_energy_aj;
 	tally->busy_ns += lines * cycle_ns(params, params->tile_cols);

@@ -235,6 +235,33 @@ START_TEST(multiplications_cost_what_the_hardware_does)
 }
 END_TEST
 
+/* One row conducts, of as many as the array has: reading all of it takes what one cycle of all rows does. */
+START_TEST(reading_an_array_takes_its_energy_once)
+{
+	static const char *const pairs[] = { "columns", "rows" };
+	int8_t weights[32 * 16] = { 0 }, found[32 * 16];
+	struct buffer buffer = { found, sizeof(found) };
+	struct lf_command read = { .opcode = LF_OP_READ,
+				   .count = 32,
+				   .output = { .space = LF_SPACE_BUFFER, .stride = 16 } };
+	char text[128];
+	struct rig rig;
+
+	snprintf(
+		text, sizeof(text),
+		"tiles=1,tile_rows=32,tile_cols=%d,adc_subtract=before,pair=%s,array_energy_aj=6400000",
+		_i ? 64 : 128, pairs[_i]);
+	rig_open(&rig, "isaac", text);
+	rig.privileged = true;
+	read.matrix = rig_matrix(&rig, 32, 16, weights);
+	ck_assert_uint_eq(rig_run(&rig, &read, 1, &buffer, 1), LF_STATUS_OK);
+	ck_assert_uint_eq(rig.completion.energy_aj[LF_ENERGY_ARRAY], 6400000);
+	ck_assert_uint_eq(rig.completion.energy_aj[LF_ENERGY_DAC],
+			  32ull * (_i ? 2 : 1) * rig.params->dac_energy_aj);
+	rig_close(&rig);
+}
+END_TEST
+
 static void add(wide *energy, uint64_t *counters, const struct lf_completion *record)
 {
 	const uint64_t values[] = {
@@ -335,6 +362,7 @@ int main(void)
 	tcase_add_test(tests, encodings_differ_by_what_the_document_says);
 	tcase_add_test(tests, writing_an_array_costs_what_was_published);
 	tcase_add_loop_test(tests, multiplications_cost_what_the_hardware_does, 0, 48);
+	tcase_add_loop_test(tests, reading_an_array_takes_its_energy_once, 0, 2);
 	tcase_add_loop_test(tests, jobs_add_up_to_the_totals, 0, 2);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -42,7 +42,7 @@ def test_presets_are_listed_and_shown():
     listed = {row["name"]: row for row in lfctl("preset", "list", "--json").json()["presets"]}
     assert {"ideal", "isaac", "wan2022", "falcone2025", "float"} <= set(listed), listed
     ktap.equal(listed["wan2022"]["pair"], "rows")
-    ktap.equal(listed["ideal"]["adc_bits"], 0)
+    ktap.equal(listed["ideal"]["adc_bits"], "ideal")
     for name in listed:
         lfctl("preset", "check", name)
         shown = lfctl("preset", "show", name, "--json").json()
@@ -97,13 +97,34 @@ def test_a_fit_makes_a_preset():
         before = (folder / "mine.preset").read_bytes()
         with open(folder / "cells.csv", "a", encoding="ascii") as table:
             table.write("7,20,twenty,1,0\n")
-        refused(*words, "--out", folder / "mine.preset", says=":1602: column measured_us")
+        refused(*words, "--out", folder / "mine.preset", "--force", says=":1602: column measured_us")
         ktap.equal((folder / "mine.preset").read_bytes(), before)
         (folder / "cells.csv").write_text("cell,target_us,measured_us,pulses,seconds\n1,4,4,1,0\n2,40,40,1,0\n",
                                           encoding="ascii")
         refused(*words, says="at least 30")
         refused(*words[:3], "--base", "nonesuch", says="--base nonesuch", status=fixture.USAGE)
         refused(*words[:3], "--name", "a name that is too long", says="--name", status=fixture.USAGE)
+
+
+def test_a_fit_replaces_only_what_it_is_told_to():
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        cells, out = folder / "cells.csv", folder / "mine.preset"
+        measure(cells)
+        measured = cells.read_bytes()
+        (folder / "symbolic.csv").symlink_to(cells)
+        (folder / "hard.csv").hardlink_to(cells)
+        for alias in (cells, folder / "symbolic.csv", folder / "hard.csv"):
+            for force in ((), ("--force",)):
+                refused("preset", "fit", cells, "--out", alias, *force, says="--out %s: is the file of the" % alias)
+        out.write_bytes(b"somebody's")
+        refused("preset", "fit", cells, "--out", out, says="--out %s: is there already" % out)
+        ktap.equal((cells.read_bytes(), out.read_bytes()), (measured, b"somebody's"))
+        lfctl("preset", "fit", cells, "--base", "wan2022", "--out", out, "--force", "--json").json()
+        assert b"preset = wan2022" in out.read_bytes()
+        lfctl("preset", "fit", cells, "--out", "/dev/null", "--json").json()
+        ktap.equal(sorted(path.name for path in folder.iterdir()),
+                   ["cells.csv", "hard.csv", "mine.preset", "symbolic.csv"])
 
 
 if __name__ == "__main__":

@@ -59,12 +59,13 @@ json_t *output_effects(const struct lf_device_info *info)
 
 json_t *output_device(const struct lf_device_info *info)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "kind",
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:i, s:o}", "kind",
 			 info->kind, "bus", info->bus, "path", info->path, "preset", info->preset,
 			 "tiles", (int)info->tiles, "tile_rows", (int)info->tile_rows, "tile_cols",
 			 (int)info->tile_cols, "tile_weights", (int)info->tile_weights, "cell_bits",
-			 (int)info->cell_bits, "adc_bits", (int)info->adc_bits, "dac_bits",
-			 (int)info->dac_bits, "errors", output_effects(info));
+			 (int)info->cell_bits, "adc_bits",
+			 info->adc_bits ? json_integer((int)info->adc_bits) : json_string("ideal"),
+			 "dac_bits", (int)info->dac_bits, "errors", output_effects(info));
 }
 
 void counters_subtract(struct lf_counters *later, const struct lf_counters *earlier)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* lfctl preset list, show, check and fit. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <lf/preset.h>
 
@@ -23,6 +26,7 @@ static const char *const list_keys[] = { "tile_rows", "tile_cols", "cell_bits",
  * @base: preset that is changed
  * @name: of the new one
  * @out: file that it is written to
+ * @force: also where there is a file already
  * @g_max_us: end of the range, 0 for that of the data
  * @g_min_us: likewise
  */
@@ -31,6 +35,7 @@ struct fit_values {
 	const char *base;
 	const char *name;
 	const char *out;
+	bool force;
 	double g_max_us;
 	double g_min_us;
 };
@@ -46,6 +51,7 @@ static const struct option_spec fit_options[] = {
 	{ "name", OPTION_TEXT, PLACE(name), "TEXT",
 	  "what devices of the new preset call themselves [fitted]", 0, 0 },
 	{ "out", OPTION_TEXT, PLACE(out), "FILE", "write the preset to this file", 0, 0 },
+	{ "force", OPTION_FLAG, PLACE(force), NULL, "replace the file of --out", 0, 0 },
 	{ "g-max-us", OPTION_REAL, PLACE(g_max_us), "US",
 	  "largest conductance, 0 for the largest target [0]", 0, 1e6 },
 	{ "g-min-us", OPTION_REAL, PLACE(g_min_us), "US",
@@ -60,7 +66,7 @@ static json_t *text_of(const struct lf_preset *preset, const char *key)
 	return lf_preset_get(preset, key, value) ? json_null() : json_string(value);
 }
 
-/* A number as one, and what is ideal as 0 bits, as everywhere in the output of devices. */
+/* A number as one, a word as text. */
 static json_t *number_of(const struct lf_preset *preset, const char *key)
 {
 	char value[LF_PRESET_VALUE_BYTES], *end;
@@ -71,7 +77,7 @@ static json_t *number_of(const struct lf_preset *preset, const char *key)
 	number = strtoll(value, &end, 10);
 	if (end != value && !*end)
 		return json_integer(number);
-	return strcmp(value, "ideal") ? json_string(value) : json_integer(0);
+	return json_string(value);
 }
 
 static int list(const void *values, char **operands, json_t *result, struct lf_error *error)
@@ -243,22 +249,65 @@ static int check_fit(const void *opaque, struct lf_error *error)
 	return COMMAND_EXIT(EXIT_USAGE);
 }
 
+/* Measurements are never replaced, and another file by --force alone. */
+static int check_out(const struct fit_values *options, const char *measurements,
+		     struct lf_error *error)
+{
+	struct stat out, in;
+	int ret = outfile_check("out", options->out, OUTFILE_STREAM, error);
+
+	if (ret || !options->out || stat(options->out, &out) || !S_ISREG(out.st_mode))
+		return ret;
+	if (!stat(measurements, &in) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+		return lf_error_set(error, -EINVAL, "--out %s: is the file of the measurements",
+				    options->out);
+	if (!options->force)
+		return lf_error_set(error, -EEXIST,
+				    "--out %s: is there already; --force replaces it",
+				    options->out);
+	return 0;
+}
+
+/* Takes the name, so that a file made since the check is not replaced either; whether there is one to give up again. */
+static int claim_out(const struct fit_values *options, bool *claimed, struct lf_error *error)
+{
+	struct stat status;
+	int fd;
+
+	*claimed = false;
+	if (!options->out || options->force ||
+	    (!stat(options->out, &status) && !S_ISREG(status.st_mode)))
+		return 0;
+	fd = open(options->out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return lf_error_set(error, -errno, "--out %s: %s", options->out, strerror(errno));
+	close(fd);
+	*claimed = true;
+	return 0;
+}
+
 static int write_preset(const struct lf_preset *preset, const struct lf_preset *base,
 			const struct fit_values *options, const struct lf_fit *fit,
 			struct lf_error *error)
 {
 	struct outfile file;
-	int ret = outfile_open(&file, options->out, error);
+	bool claimed;
+	int ret = claim_out(options, &claimed, error);
 
-	if (ret || !file.stream)
+	if (ret)
 		return ret;
-	put_preset(file.stream, preset, base, options, fit);
-	ret = outfile_flush(&file, error);
-	if (ret) {
-		outfile_close(&file, false, NULL);
-		return ret;
+	ret = outfile_open(&file, options->out, error);
+	if (!ret && file.stream) {
+		put_preset(file.stream, preset, base, options, fit);
+		ret = outfile_flush(&file, error);
+		if (ret)
+			outfile_close(&file, false, NULL);
+		else
+			ret = outfile_close(&file, true, error);
 	}
-	return outfile_close(&file, true, error);
+	if (ret && claimed)
+		unlink(options->out);
+	return ret;
 }
 
 static int fit_presets(struct lf_preset *preset, const struct lf_preset *base,
@@ -301,7 +350,7 @@ static int fit(const void *values, char **operands, json_t *result, struct lf_er
 	struct lf_preset *preset, *base;
 	int ret;
 
-	ret = outfile_check("--out", options->out, OUTFILE_STREAM, error);
+	ret = check_out(options, operands[0], error);
 	if (ret)
 		return ret;
 	ret = lf_preset_open(&base, options->base, error);

@@ -86,14 +86,44 @@ const char *lf_target_name(enum lf_target target);
 int lf_lora_create(struct lf_encoder *encoder, const struct lf_lora_options *options,
 		   struct lf_method **method, struct lf_error *error);
 
-/** lf_lora_write() - write what a LoRA method has learned as a PEFT adapter in fp16 */
+/**
+ * lf_dora_create() - DoRA (2402.09353), kept digital beside the crossbars
+ * @encoder: the backbone; must outlive the method
+ * @options: copied; the rate is that of the magnitudes as well
+ * @method: receives the method; free with lf_method_free()
+ * @error: reason on failure
+ *
+ * Trained are LoRA's A and B and a magnitude per output of every adapted layer, y = m / n * (W0 x + s B A x) + bias; the norm n is
+ * recomputed before every step and held fixed in the gradient. No cell is written; the host keeps the adapted weights for the norms.
+ *
+ * Return: 0, -EINVAL (rank or targets), -ENOMEM, -ENOSPC.
+ */
+int lf_dora_create(struct lf_encoder *encoder, const struct lf_lora_options *options,
+		   struct lf_method **method, struct lf_error *error);
+
+/**
+ * lf_bitfit_create() - BitFit (2106.10199) of the layers on crossbars
+ * @encoder: the backbone; must outlive the method
+ * @targets: mask of 1 << enum lf_target
+ * @rate: learning rate
+ * @method: receives the method; free with lf_method_free()
+ * @error: reason on failure
+ *
+ * Trained are the biases of the targeted layers, those of the norms are not; they start as they are. No cell is written.
+ *
+ * Return: 0, -EINVAL (targets), -ENOMEM, -ENOSPC.
+ */
+int lf_bitfit_create(struct lf_encoder *encoder, uint32_t targets, double rate,
+		     struct lf_method **method, struct lf_error *error);
+
+/** lf_lora_write() - write what a LoRA or DoRA method has learned as a PEFT adapter in fp16 */
 int lf_lora_write(const struct lf_method *method, const char *directory, const char *base_model,
 		  struct lf_error *error);
 
 /** lf_method_free() - free; must not be attached any more. NULL is ignored */
 void lf_method_free(struct lf_method *method);
 
-/** lf_method_name() - "lorafusion" or "lora" */
+/** lf_method_name() - "lorafusion", "lora", "dora" or "bitfit" */
 const char *lf_method_name(const struct lf_method *method);
 
 /** lf_method_start() - draw the initial parameters from @seed */

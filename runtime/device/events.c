@@ -86,7 +86,7 @@ void lf_events_close(struct lf_events *events)
 	free(events);
 }
 
-static struct nla_policy policy[LF_NETLINK_A_EVENT_MAX + 1] = {
+static const struct nla_policy policy[LF_NETLINK_A_EVENT_MAX + 1] = {
 	[LF_NETLINK_A_EVENT_INDEX] = { .type = NLA_U32 },
 	[LF_NETLINK_A_EVENT_NAME] = { .type = NLA_STRING },
 	[LF_NETLINK_A_EVENT_KIND] = { .type = NLA_U32 },

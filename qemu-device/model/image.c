@@ -77,28 +77,25 @@ void xbar_image_header(const struct xbar_params *params, struct xbar_image_heade
 }
 
 /*
- * New: all zeros, but for words of the header that a power cut left of an earlier formatting, which ends with the
- * magic number.
+ * New: all zeros to the end of what was given, but for words of the header that a power cut left of an earlier formatting,
+ * which ends with the magic number. What lies behind the device's own bytes counts: a file that somebody uses may begin with zeros.
  */
-static bool is_new(const struct xbar_params *params, const uint8_t *memory)
+static bool is_new(const struct xbar_params *params, const uint8_t *memory, uint64_t bytes)
 {
-	uint64_t bytes = xbar_nonvolatile_bytes(params), word, ours;
+	const uint8_t *rest = memory + sizeof(struct xbar_image_header);
 	struct xbar_image_header header;
-	uint64_t offset = sizeof(word);
+	uint64_t word, ours;
 
 	xbar_image_header(params, &header);
-	for (; offset < sizeof(header); offset += sizeof(word)) {
+	for (uint64_t offset = sizeof(word); offset < sizeof(header); offset += sizeof(word)) {
 		memcpy(&word, memory + offset, sizeof(word));
 		memcpy(&ours, (const uint8_t *)&header + offset, sizeof(ours));
 		if (word && word != ours)
 			return false;
 	}
-	for (; offset < bytes; offset += sizeof(word)) {
-		memcpy(&word, memory + offset, sizeof(word));
-		if (word)
-			return false;
-	}
-	return true;
+	/* Each byte equals the one after it, and the first is 0. */
+	bytes -= sizeof(header);
+	return !rest[0] && !memcmp(rest, rest + 1, bytes - 1);
 }
 
 __attribute__((format(printf, 3, 4))) static int refuse(char *message, int error,
@@ -184,7 +181,7 @@ int xbar_image_check_header(const struct xbar_params *params, const uint8_t *mem
 		return refuse(message, -ENOSPC, "the memory has %llu bytes, the device needs %llu",
 			      (unsigned long long)bytes, (unsigned long long)needed);
 	if (found.magic == 0) {
-		if (!is_new(params, memory))
+		if (!is_new(params, memory, bytes))
 			return refuse(
 				message, -EILSEQ,
 				"the memory is neither a device's nor empty; it is left as it is");

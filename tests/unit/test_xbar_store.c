@@ -386,6 +386,7 @@ START_TEST(strange_memories_are_refused_and_left)
 		{ "seed", "20260711", "0" },
 	};
 	int8_t weights[8 * 8];
+	uint8_t *longer;
 	struct rig rig;
 	uint8_t *before;
 
@@ -433,6 +434,15 @@ START_TEST(strange_memories_are_refused_and_left)
 	rig.memory[rig.bytes - 1] = 1;
 	ck_assert_int_eq(rig_attach(&rig), -EILSEQ);
 	ck_assert_uint_eq(rig.memory[0], 0);
+	/* Nor what goes on behind the bytes that the device needs. */
+	longer = calloc(rig.bytes + 13, 1);
+	ck_assert_ptr_nonnull(longer);
+	longer[rig.bytes + 12] = 'x';
+	ck_assert_int_eq(
+		xbar_create(rig.params, longer, rig.bytes + 13, NULL, NULL, NULL, &rig.xbar),
+		-EILSEQ);
+	ck_assert_uint_eq(longer[0], 0);
+	free(longer);
 	ck_assert_int_eq(xbar_create(rig.params, rig.memory, 8, NULL, NULL, NULL, &rig.xbar),
 			 -ENOSPC);
 	rig.xbar = NULL;

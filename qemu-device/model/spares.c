@@ -103,7 +103,11 @@ static uint32_t count_column(const struct xbar *xbar, uint32_t tile, uint32_t co
 	return stuck;
 }
 
-/* Testing is reading; spare columns are read in a pass of their own. */
+/*
+ * The test knows what the physics says of each cell and is charged as one read; spare columns are read in a pass of their own. That
+ * is a lower bound: on a chip a cell stuck off in an erased tile reads like a good one, and finding it takes a set pulse and an
+ * erasure, their time and a cycle of wear, which are not charged.
+ */
 static void charge_test(const struct xbar *xbar, uint32_t rows, uint32_t columns,
 			struct tally *tally)
 {

@@ -42,7 +42,7 @@ def test_deploying_writes_and_training_does_not():
 
 def test_eval_repeats_what_train_found():
     methods = (["--merge", "sum"], ["--merge", "product"], ["--head", "linear"],
-               ["--method", "head", "--head", "linear"])
+               ["--method", "bitfit"], ["--method", "head", "--head", "linear"])
     with fixture.bench(deployed=True) as bench:
         for number, method in enumerate(methods):
             options, read = outputs(bench, "adapted-%d" % number)

@@ -68,7 +68,7 @@ def test_wrong_usage_is_told_apart():
     for number in ("nan", "inf", "-1", "x", ""):
         usage("train", "--rate", number, says="--rate %s" % number)
     usage("train", "--simd", "mmx", says="auto|scalar|avx2|avx512|neon")
-    usage("train", "--method", "dora", says="lorafusion|lora|head")
+    usage("train", "--method", "boft", says="lorafusion|lora|dora|bitfit|head")
     usage("train", "--targets", "q,x", says="'x'")
     usage("train", "--targets", "", says="--targets: none given")
     usage("matrix", "refresh", says="a NAME or --due is missing")
@@ -260,7 +260,7 @@ def test_manual_and_completion_know_every_command_and_option():
                            'complete_words lfctl tr; complete_words lfctl matrix ""; '
                            'complete_words lfctl train --method ""\n')
     run = subprocess.run(["bash"], input=script, capture_output=True, text=True, check=False)
-    ktap.equal((run.stdout, run.stderr), ("train\nlist info delete cells refresh\nlorafusion lora head\n", ""))
+    ktap.equal((run.stdout, run.stderr), ("train\nlist info delete cells refresh\nlorafusion lora dora bitfit head\n", ""))
 
 
 if __name__ == "__main__":

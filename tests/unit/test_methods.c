@@ -92,6 +92,37 @@ static double moved(struct tiny *tiny, struct lf_method *method, float *value, f
 	return sum;
 }
 
+/* || W0 + s B A || of every output from the dense weights, in double. */
+static void expect_norms(struct tiny *tiny, const struct lf_method *method, uint32_t targets)
+{
+	const float *a = tiny_parameters(method, "lora_A")->values;
+	const float *b = tiny_parameters(method, "lora_B")->values;
+	const float *norms = norms_of(method);
+
+	for (uint32_t index = 0; index < TINY_LINEARS; index++) {
+		float weight[TINY_INNER * TINY_INNER];
+		uint32_t inputs, outputs;
+
+		if (!(targets & 1u << index % LF_BLOCK_LINEARS))
+			continue;
+		lf_linear_shape(lf_encoder_config(tiny->encoder), index, &inputs, &outputs);
+		ck_assert_lf(lf_encoder_weight(tiny->encoder, index, weight, LF_ERROR));
+		for (uint32_t o = 0; o < outputs; o++, b += RANK) {
+			double square = 0.0;
+
+			for (uint32_t i = 0; i < inputs; i++) {
+				double value = weight[o * inputs + i];
+
+				for (uint32_t k = 0; k < RANK; k++)
+					value += 1.5 * b[k] * a[k * inputs + i];
+				square += value * value;
+			}
+			ck_assert_double_eq_tol(*norms++, sqrt(square), 1e-4);
+		}
+		a += RANK * inputs;
+	}
+}
+
 START_TEST(gradients_agree_with_finite_differences)
 {
 	const struct method_case *one = &cases[_i];
@@ -115,6 +146,7 @@ START_TEST(gradients_agree_with_finite_differences)
 
 		norms = malloc(bytes);
 		memcpy(norms, norms_of(method), bytes);
+		expect_norms(&tiny, method, one->targets);
 	}
 	for (uint32_t group = 0; group < count; group++) {
 		float slopes[64], gradients[64];

@@ -30,7 +30,8 @@ int recipe_read(struct recipe *recipe, const json_t *object, struct lf_error *er
 	if (modules < 0 || modules > LF_POOL_MODULES || pool_seed < 0 || rank < 0 ||
 	    rank > UINT32_MAX || tokens < 2 || tokens > UINT32_MAX)
 		return lf_error_set(error, -EINVAL, "adaptation, recipe: a number is out of range");
-	if ((strcmp(recipe->method, "lorafusion") && strcmp(recipe->method, "head")) ||
+	if ((strcmp(recipe->method, "lorafusion") && strcmp(recipe->method, "bitfit") &&
+	     strcmp(recipe->method, "head")) ||
 	    (strcmp(recipe->merge, "sum") && strcmp(recipe->merge, "product")) ||
 	    (strcmp(recipe->head, "cosine") && strcmp(recipe->head, "linear")))
 		return lf_error_set(error, -EINVAL,
@@ -43,6 +44,11 @@ int recipe_read(struct recipe *recipe, const json_t *object, struct lf_error *er
 	recipe->rank = (uint64_t)rank;
 	recipe->tokens = (uint64_t)tokens;
 	return 0;
+}
+
+bool recipe_saves_peft(const struct recipe *recipe)
+{
+	return !strcmp(recipe->method, "lora") || !strcmp(recipe->method, "dora");
 }
 
 static bool names_target(const char *text, size_t length, enum lf_target target)

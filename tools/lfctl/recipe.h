@@ -12,7 +12,7 @@
 
 /**
  * struct recipe - how a model is adapted
- * @method: "lorafusion", "lora" or "head"
+ * @method: "lorafusion", "lora", "dora", "bitfit" or "head"
  * @merge: "sum" or "product"
  * @modules: of the pool, 0 for all
  * @pool_seed: draws them
@@ -41,6 +41,9 @@ json_t *recipe_json(const struct recipe *recipe);
 
 /** recipe_read() - from an object, which must outlive the recipe; @error names the field */
 int recipe_read(struct recipe *recipe, const json_t *object, struct lf_error *error);
+
+/** recipe_saves_peft() - does training save a PEFT directory rather than a file */
+bool recipe_saves_peft(const struct recipe *recipe);
 
 /** recipe_targets() - the mask of @targets, "q" and "v" being short for query and value */
 int recipe_targets(const struct recipe *recipe, uint32_t *mask, struct lf_error *error);

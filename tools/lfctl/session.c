@@ -168,10 +168,17 @@ int session_method(struct session *session, const struct recipe *recipe,
 				     LINEAR_RATE, &session->linear, error);
 	if (ret || !strcmp(recipe->method, "head"))
 		return ret;
-	if (!strcmp(recipe->method, "lora")) {
+	if (strcmp(recipe->method, "lorafusion"))
 		ret = recipe_targets(recipe, &lora.targets, error);
-		return ret ? ret : lf_lora_create(session->encoder, &lora, &session->method, error);
-	}
+	if (ret)
+		return ret;
+	if (!strcmp(recipe->method, "lora"))
+		return lf_lora_create(session->encoder, &lora, &session->method, error);
+	if (!strcmp(recipe->method, "dora"))
+		return lf_dora_create(session->encoder, &lora, &session->method, error);
+	if (!strcmp(recipe->method, "bitfit"))
+		return lf_bitfit_create(session->encoder, lora.targets, lora.rate, &session->method,
+					error);
 	fusion.merge = strcmp(recipe->merge, "product") ? LF_MERGE_SUM : LF_MERGE_PRODUCT;
 	return lf_lorafusion_create(session->encoder, session->pool, &fusion, &session->method,
 				    error);

@@ -30,8 +30,8 @@ struct train_values {
 
 static const struct option_spec train_options[] = {
 	{ "adapter", OPTION_TEXT, PLACE(places.adapter), "PATH",
-	  "write what was learned: a file, or for lora a PEFT directory", 0, 0 },
-	{ "method", OPTION_CHOICE, PLACE(recipe.method), "lorafusion|lora|head",
+	  "write what was learned: a file, or for lora and dora a PEFT directory", 0, 0 },
+	{ "method", OPTION_CHOICE, PLACE(recipe.method), "lorafusion|lora|dora|bitfit|head",
 	  "what is trained [lorafusion]", 0, 0 },
 	{ "merge", OPTION_CHOICE, PLACE(recipe.merge), "sum|product",
 	  "of products, or product of sums [sum]", 0, 0 },
@@ -42,7 +42,7 @@ static const struct option_spec train_options[] = {
 	{ "rank", OPTION_NUMBER, PLACE(recipe.rank), "R", "of a LoRA [16]", 1, 1024 },
 	{ "alpha", OPTION_REAL, PLACE(recipe.alpha), "X", "of a LoRA [32]", 1e-3, 1e6 },
 	{ "targets", OPTION_TEXT, PLACE(recipe.targets), "LIST",
-	  "layers a LoRA adapts: q, k, v, o, wi, wo [q,v]", 0, 0 },
+	  "layers lora, dora and bitfit adapt: q, k, v, o, wi, wo [q,v]", 0, 0 },
 	{ "head", OPTION_CHOICE, PLACE(recipe.head), "cosine|linear",
 	  "frozen label embeddings, or a trained layer [cosine]", 0, 0 },
 	{ "temperature", OPTION_REAL, PLACE(recipe.temperature), "X", "of the cosine head [0.05]",
@@ -51,7 +51,8 @@ static const struct option_spec train_options[] = {
 	{ "epochs", OPTION_NUMBER, PLACE(epochs), "N", "passes over the examples [20]", 1, 1e6 },
 	{ "steps", OPTION_NUMBER, PLACE(steps), "N", "stop after so many, 0 for all [0]", 0, 1e9 },
 	{ "seed", OPTION_NUMBER, PLACE(seed), "S", "of initial values and order [1]", 0, 1e15 },
-	{ "rate", OPTION_REAL, PLACE(rate), "X", "learning rate of a LoRA [0.001]", 0, 10 },
+	{ "rate", OPTION_REAL, PLACE(rate), "X", "learning rate of lora, dora and bitfit [0.001]",
+	  0, 10 },
 	{ "coefficient-rate", OPTION_REAL, PLACE(coefficient_rate), "X",
 	  "learning rate of the coefficients [0.02]", 0, 10 },
 	{ "magnitude-rate", OPTION_REAL, PLACE(magnitude_rate), "X",
@@ -222,7 +223,7 @@ static int save_adaptation(const struct train_values *values, const struct sessi
 
 	if (!path)
 		return 0;
-	if (!strcmp(values->recipe.method, "lora"))
+	if (recipe_saves_peft(&values->recipe))
 		return lf_lora_write(session->method, path, values->places.session.name, error);
 	config = adaptation_config(session, &values->recipe);
 	text = json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS);
@@ -335,7 +336,7 @@ static int train_and_test(const struct train_values *values, struct session *ses
 
 static int check_outputs(const struct train_values *values, struct lf_error *error)
 {
-	bool peft = !strcmp(values->recipe.method, "lora");
+	bool peft = recipe_saves_peft(&values->recipe);
 	int ret = outfile_check("adapter", values->places.adapter,
 				peft ? OUTFILE_DIRECTORY : OUTFILE_REGULAR, error);
 

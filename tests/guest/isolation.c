@@ -162,6 +162,26 @@ static void padding_carries_nothing(void)
 	CHECK_EQUAL(record->cells_failed | record->result | record->failed_command, 0);
 }
 
+/* The device says nothing of a job that hung: no more does the record, whatever the kernel had on its stack. */
+static void record_of_a_hung_job_is_empty(void)
+{
+	int fd = guest_open();
+	int8_t weights[ROWS * COLS];
+	uint32_t matrix = guest_matrix(fd, ROWS, COLS, 4, weights);
+	struct guest_buffer buffer = guest_buffer(fd, 4096);
+	struct guest_job job = guest_multiply_job(buffer.handle, matrix, ROWS, COLS, 1024);
+	struct drm_lf_job_record *record = (void *)((char *)buffer.memory + 2048);
+	struct drm_lf_job_record expected = { .state = 1, .status = LF_STATUS_ABORTED };
+
+	memset(record, 0xc9, sizeof(*record));
+	job.submit.record_buffer = 1;
+	job.submit.record_offset = 2048;
+	job.submit.record_bytes = sizeof(*record);
+	guest_inject(LF_INJECT_HANG_JOB);
+	CHECK_EQUAL(guest_job_run(fd, &job), -ETIMEDOUT);
+	CHECK_EQUAL(memcmp(record, &expected, sizeof(expected)), 0);
+}
+
 static void freed_buffers_leak_nothing(void)
 {
 	enum { PAGES = 512, BYTES = PAGES * 4096 };
@@ -226,6 +246,7 @@ int main(void)
 		KTAP_TEST(freed_buffers_leak_nothing),
 		KTAP_TEST(canaries_do_not_come_back),
 		KTAP_TEST(padding_carries_nothing),
+		KTAP_TEST(record_of_a_hung_job_is_empty),
 		KTAP_TEST(cells_not_written_cannot_be_read),
 	};
 

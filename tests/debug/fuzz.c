@@ -213,6 +213,7 @@ static void submit(struct state *state, const uint32_t *w)
 		guest_job_sync(&job, handle_of(state->syncs, state->sync_count, w[5]),
 			       w[5] & 1 ? DRM_LF_SYNC_OUT : DRM_LF_SYNC_IN, 0);
 	job.submit.scratch_bytes = 65536;
+	job.submit.sync_stride = job.submit.sync_count ? sizeof(struct drm_lf_sync) : 0;
 	job.submit.job_number = w[5];
 	/* Up to two fields of the commands and one of the job are spoilt. */
 	for (uint32_t i = 0; i < w[1] / 4 % 3; i++) {

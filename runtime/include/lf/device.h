@@ -18,6 +18,16 @@ struct lf_buffer;
 
 /**
  * enum lf_effect - what can make a cell differ from what it was told to hold, or a read from the cell
+ * @LF_EFFECT_PROGRAMMING: a write leaves a cell beside its target
+ * @LF_EFFECT_READ_NOISE: a read differs from the next
+ * @LF_EFFECT_RELAXATION: cells move after they were written
+ * @LF_EFFECT_RETENTION: cells lose what they hold
+ * @LF_EFFECT_STUCK: cells are stuck
+ * @LF_EFFECT_ON_OFF_RATIO: the smallest conductance is not 0
+ * @LF_EFFECT_IR_DROP: wires take voltage
+ * @LF_EFFECT_ENDURANCE: cells wear out
+ * @LF_EFFECT_TEMPERATURE: conductance follows the temperature
+ * @LF_EFFECTS: their number
  *
  * The converters' resolution is @adc_bits of struct lf_device_info.
  */

@@ -85,6 +85,9 @@ struct lf_interval {
 int lf_paired_bootstrap(const struct lf_paired *paired, uint32_t levels, uint64_t seed,
 			struct lf_interval *interval);
 
+/* Items that a label gets at least, see lf_stratified_sample(). */
+#define LF_STRATUM_MIN 3
+
 /**
  * lf_stratified_sample() - draw items, shares of labels kept
  * @labels: [@count] of the items
@@ -99,7 +102,6 @@ int lf_paired_bootstrap(const struct lf_paired *paired, uint32_t levels, uint64_
  *
  * Return: 0 or -ENOMEM.
  */
-#define LF_STRATUM_MIN 3
 int lf_stratified_sample(const uint32_t *labels, uint32_t count, uint32_t classes, uint32_t total,
 			 uint64_t seed, uint32_t *chosen);
 

@@ -211,25 +211,38 @@ uint32_t queue_state(Device *device, uint32_t index)
     return device_read(device, WINDOW(index, LF_QUEUE_STATE));
 }
 
-bool queue_has_record(Device *device, uint32_t index)
+/* Whether the record is there that comes @ahead records after the next. */
+static bool has_record_ahead(Device *device, uint32_t index, uint32_t ahead)
 {
     Queue *queue = &device->queues[index];
+    uint32_t place = queue->head + ahead;
+    uint16_t expected = queue->phase ^ (place >= queue->entries);
     uint64_t record = queue->completions +
-                      queue->head * sizeof(struct lf_completion);
+                      place % queue->entries * sizeof(struct lf_completion);
     uint16_t phase = qtest_readw(device->qts,
                                  record +
                                      offsetof(struct lf_completion, phase));
 
-    return (phase & 1) == queue->phase;
+    return (phase & 1) == expected;
+}
+
+bool queue_has_record(Device *device, uint32_t index)
+{
+    return has_record_ahead(device, index, 0);
+}
+
+void queue_wait_ahead(Device *device, uint32_t index, uint32_t ahead)
+{
+    gint64 start = g_get_monotonic_time();
+
+    while (!has_record_ahead(device, index, ahead)) {
+        pause_or_fail(start, "a record");
+    }
 }
 
 void queue_wait(Device *device, uint32_t index)
 {
-    gint64 start = g_get_monotonic_time();
-
-    while (!queue_has_record(device, index)) {
-        pause_or_fail(start, "a record");
-    }
+    queue_wait_ahead(device, index, 0);
 }
 
 struct lf_completion queue_take(Device *device, uint32_t index)

@@ -109,7 +109,8 @@ void queue_open(Device *device, uint32_t index, uint32_t entries);
 uint32_t queue_state(Device *device, uint32_t index);
 /* Whether a record waits that has not been taken. */
 bool queue_has_record(Device *device, uint32_t index);
-/* Wait for it. */
+/* Wait for it, or for the one that comes @ahead records after it. */
+void queue_wait_ahead(Device *device, uint32_t index, uint32_t ahead);
 void queue_wait(Device *device, uint32_t index);
 /* Wait for it, take it, and tell the device. */
 struct lf_completion queue_take(Device *device, uint32_t index);

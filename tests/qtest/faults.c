@@ -243,11 +243,12 @@ static void test_duplicate_tag(const void *data)
     /* It waits for a record that has room for two. */
     for (int i = 0; i < TEST_RING_ENTRIES - 2; i++) {
         submit_nothing(device, 1);
-        device_wait(device, WINDOW(1, LF_QUEUE_STATE), LF_QUEUE_RUNNING, 0);
+        queue_wait_ahead(device, 1, i);
     }
     raise_fault(device, way, LF_INJECT_DUPLICATE_TAG, "fault-duplicate-tag", 1,
                 0);
     submit_nothing(device, 1);
+    queue_wait_ahead(device, 1, TEST_RING_ENTRIES - 2);
     for (int i = 0; i < TEST_RING_ENTRIES - 1; i++) {
         queue_take(device, 1);
     }

@@ -37,16 +37,10 @@ void xbar_analog_free(struct analog *analog)
 	free(analog);
 }
 
-static bool wires_drop(const struct xbar_params *params)
-{
-	return params->ir_drop != XBAR_IR_OFF &&
-	       (params->wire_mohm || params->driver_mohm || params->sense_mohm);
-}
-
 bool xbar_analog_needed(const struct xbar *xbar)
 {
 	return xbar->params.format != LF_FORMAT_FP32 &&
-	       (wires_drop(&xbar->params) ||
+	       (xbar->params.ir_drop != XBAR_IR_OFF ||
 		!xbar_physics_is_exact(&xbar->params, (uint32_t)xbar->counters.stuck_parts,
 				       xbar->temperature_mc));
 }
@@ -301,7 +295,7 @@ static void make_tile(void *argument, uint32_t ordinal)
 
 	for (uint32_t row = 0; row < xbar->params.tile_rows; row++)
 		wear[row] = xbar_tiles_wear(xbar, part.tile, row);
-	if (!wires_drop(&xbar->params))
+	if (xbar->params.ir_drop == XBAR_IR_OFF)
 		make_columns(making, &part, wear);
 	else if (!make_circuit(making, &part, wear))
 		making->failed[ordinal] = 1;

@@ -13,6 +13,7 @@
 #include <lf/adapter.h>
 
 #include "runtime/adapt/lora.h"
+#include "runtime/adapt/norms.h"
 #include "runtime/simd/number.h"
 
 enum { MAGNITUDES = LORA_GROUPS, GROUPS };
@@ -240,10 +241,7 @@ static int prepare(struct lf_method *method, struct lf_error *error)
 
 static uint32_t derived(const struct lf_method *method, struct lf_checkpoint_tensor *tensors)
 {
-	*tensors = (struct lf_checkpoint_tensor){ .name = "norms",
-						  .rank = 1,
-						  .shape = { method->groups[MAGNITUDES].count },
-						  .values = dora_of(method)->norms };
+	*tensors = lf_norms_tensor(dora_of(method)->norms, method->groups[MAGNITUDES].count);
 	return 1;
 }
 
@@ -251,11 +249,8 @@ static int restored(struct lf_method *method, struct lf_error *error)
 {
 	struct dora *dora = dora_of(method);
 
-	for (size_t o = 0; o < method->groups[MAGNITUDES].count; o++)
-		if (!(dora->norms[o] > 0.0f))
-			return lf_error_set(error, -EINVAL, "norms: number %zu is not positive", o);
 	dora->norms_known = true;
-	return 0;
+	return lf_norms_check(dora->norms, method->groups[MAGNITUDES].count, error);
 }
 
 static int write_peft(const struct lf_method *method, const char *directory, const char *base_model,

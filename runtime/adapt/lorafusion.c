@@ -312,10 +312,7 @@ static int prepare(struct lf_method *method, struct lf_error *error)
 
 static uint32_t derived(const struct lf_method *method, struct lf_checkpoint_tensor *tensors)
 {
-	*tensors = (struct lf_checkpoint_tensor){ .name = "norms",
-						  .rank = 1,
-						  .shape = { method->groups[MAGNITUDES].count },
-						  .values = fusion_of(method)->norms };
+	*tensors = lf_norms_tensor(fusion_of(method)->norms, method->groups[MAGNITUDES].count);
 	return 1;
 }
 
@@ -323,11 +320,8 @@ static int restored(struct lf_method *method, struct lf_error *error)
 {
 	struct fusion *fusion = fusion_of(method);
 
-	for (size_t o = 0; o < method->groups[MAGNITUDES].count; o++)
-		if (!(fusion->norms[o] > 0.0f))
-			return lf_error_set(error, -EINVAL, "norms: number %zu is not positive", o);
 	fusion->norms_known = true;
-	return 0;
+	return lf_norms_check(fusion->norms, method->groups[MAGNITUDES].count, error);
 }
 
 static void destroy(struct lf_method *method)

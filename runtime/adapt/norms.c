@@ -235,3 +235,18 @@ void lf_norms_evaluate(const struct lf_norms *norms, const float *coefficients, 
 	else
 		evaluate_product(norms, coefficients, values);
 }
+
+struct lf_checkpoint_tensor lf_norms_tensor(float *values, size_t count)
+{
+	return (struct lf_checkpoint_tensor){
+		.name = "norms", .rank = 1, .shape = { count }, .values = values
+	};
+}
+
+int lf_norms_check(const float *values, size_t count, struct lf_error *error)
+{
+	for (size_t o = 0; o < count; o++)
+		if (!(values[o] > 0.0f))
+			return lf_error_set(error, -EINVAL, "norms: number %zu is not positive", o);
+	return 0;
+}

@@ -42,4 +42,10 @@ void lf_norms_free(struct lf_norms *norms);
 /** lf_norms_evaluate() - the norms [outputs] at @coefficients [N] */
 void lf_norms_evaluate(const struct lf_norms *norms, const float *coefficients, float *values);
 
+/** lf_norms_tensor() - the @count @values as a checkpoint keeps them: the next step divides by them before it makes its own */
+struct lf_checkpoint_tensor lf_norms_tensor(float *values, size_t count);
+
+/** lf_norms_check() - 0, or -EINVAL when one of the @count @values read from a file is not positive */
+int lf_norms_check(const float *values, size_t count, struct lf_error *error);
+
 #endif

@@ -136,7 +136,7 @@ static int eval(const void *opaque, char **operands, json_t *result, struct lf_e
 	if (!stat(path, &status) && S_ISDIR(status.st_mode))
 		return lf_error_set(error, -EISDIR,
 				    "%s: is a directory; eval takes the file that train wrote for "
-				    "the methods lorafusion and head",
+				    "the methods lorafusion, bitfit and head",
 				    path);
 	ret = lf_checkpoint_open(&checkpoint, path, error);
 	if (ret)

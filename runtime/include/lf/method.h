@@ -55,17 +55,37 @@ int lf_lorafusion_create(struct lf_encoder *encoder, struct lf_pool *pool,
 			 struct lf_error *error);
 
 /**
- * struct lf_lora_options - LoRA (2106.09685), kept digital beside the crossbars
+ * enum lf_place - where the matrices that a method trains are
+ * @LF_PLACE_HOST: digital beside the crossbars, in training and after it
+ * @LF_PLACE_ONCE: digital in training; lf_method_finish() programs them, and from then on they are read from crossbars
+ * @LF_PLACE_EACH_STEP: on crossbars; the host keeps fp32 copies for the optimiser, and lf_method_prepare() programs every matrix
+ *	of which a level has changed
+ *
+ * On crossbars matrices have int8 levels with a scale an output, as all weights (fp32 on a device with such cells); gradients pass the
+ * rounding as if it were not there. A matrix is written whole, on fresh tiles, and then takes the place of the one before it, which
+ * returns its tiles to the device: so each needs room for one more of its size. It lives as long as the method and is nobody
+ * else's. What the cells cost is in the counters of the device and in lf_method_writes().
+ */
+enum lf_place {
+	LF_PLACE_HOST,
+	LF_PLACE_ONCE,
+	LF_PLACE_EACH_STEP,
+};
+
+/**
+ * struct lf_lora_options - LoRA (2106.09685)
  * @rank: r
  * @alpha: scale is alpha / r
  * @targets: mask of 1 << enum lf_target
  * @rate: learning rate
+ * @place: where A and B are
  */
 struct lf_lora_options {
 	uint32_t rank;
 	double alpha;
 	uint32_t targets;
 	double rate;
+	enum lf_place place;
 };
 
 /* Linear layers of a block that can be adapted. */
@@ -82,21 +102,30 @@ enum lf_target {
 /** lf_target_name() - "query", "key", "value", "attention.output.dense", "intermediate.dense" or "output.dense" */
 const char *lf_target_name(enum lf_target target);
 
-/** lf_lora_create() - plain LoRA, B starting at zero */
+/**
+ * lf_lora_create() - plain LoRA, B starting at zero
+ * @encoder: the backbone; must outlive the method
+ * @options: copied
+ * @method: receives the method; free with lf_method_free()
+ * @error: reason on failure
+ *
+ * Return: 0, -EINVAL (rank, targets or place), -ENOMEM, -ENOSPC. With matrices on crossbars lf_method_prepare() and lf_method_finish() also
+ * fail as lf_matrix_create() and lf_matrix_program() do: -ENOSPC, -EDQUOT, -EIO.
+ */
 int lf_lora_create(struct lf_encoder *encoder, const struct lf_lora_options *options,
 		   struct lf_method **method, struct lf_error *error);
 
 /**
  * lf_dora_create() - DoRA (2402.09353), kept digital beside the crossbars
  * @encoder: the backbone; must outlive the method
- * @options: copied; the rate is that of the magnitudes as well
+ * @options: copied; the rate is that of the magnitudes as well, the place must be the host
  * @method: receives the method; free with lf_method_free()
  * @error: reason on failure
  *
  * Trained are LoRA's A and B and a magnitude per output of every adapted layer, y = m / n * (W0 x + s B A x) + bias; the norm n is
  * recomputed before every step and held fixed in the gradient. No cell is written; the host keeps the adapted weights for the norms.
  *
- * Return: 0, -EINVAL (rank or targets), -ENOMEM, -ENOSPC.
+ * Return: 0, -EINVAL (rank, targets or place), -ENOMEM, -ENOSPC.
  */
 int lf_dora_create(struct lf_encoder *encoder, const struct lf_lora_options *options,
 		   struct lf_method **method, struct lf_error *error);
@@ -116,6 +145,97 @@ int lf_dora_create(struct lf_encoder *encoder, const struct lf_lora_options *opt
 int lf_bitfit_create(struct lf_encoder *encoder, uint32_t targets, double rate,
 		     struct lf_method **method, struct lf_error *error);
 
+/**
+ * lf_ia3_create() - IA3 (2205.05638)
+ * @encoder: the backbone; must outlive the method
+ * @rate: learning rate
+ * @method: receives the method; free with lf_method_free()
+ * @error: reason on failure
+ *
+ * Trained are a scale for every key, every value and every intermediate activation of all blocks: l * (W x + b) for keys and values, W (l *
+ * x) + b in the layer "output.dense". They start at 1. No cell is written.
+ *
+ * Return: 0, -ENOMEM, -ENOSPC.
+ */
+int lf_ia3_create(struct lf_encoder *encoder, double rate, struct lf_method **method,
+		  struct lf_error *error);
+
+/**
+ * lf_magnitude_create() - DoRA's magnitudes (2402.09353) of the frozen weights alone
+ * @encoder: the backbone; must outlive the method
+ * @targets: mask of 1 << enum lf_target
+ * @rate: learning rate
+ * @method: receives the method; free with lf_method_free()
+ * @error: reason on failure
+ *
+ * Trained is a magnitude per output of every adapted layer, y = m / n * (W0 x) + bias, n = ||W0|| of what the cells stand for. It
+ * starts at n. No pool is needed and no cell is written.
+ *
+ * Return: 0, -EINVAL (targets), -ENOMEM, -ENOSPC.
+ */
+int lf_magnitude_create(struct lf_encoder *encoder, uint32_t targets, double rate,
+			struct lf_method **method, struct lf_error *error);
+
+/**
+ * struct lf_vera_options - VeRA (2310.11454), kept digital beside the crossbars
+ * @rank: r, of the random matrices
+ * @targets: mask of 1 << enum lf_target
+ * @rate: learning rate
+ * @initial_d: what d starts at; the authors use 0.1
+ * @seed: of the random matrices, which are drawn from it again and not saved
+ */
+struct lf_vera_options {
+	uint32_t rank;
+	uint32_t targets;
+	double rate;
+	double initial_d;
+	uint64_t seed;
+};
+
+/**
+ * lf_vera_create() - scales of frozen random matrices
+ * @encoder: the backbone; must outlive the method
+ * @options: copied
+ * @method: receives the method; free with lf_method_free()
+ * @error: reason on failure
+ *
+ * y = W0 x + bias + b * (B (d * (A x))). A [r][inputs] and B [outputs][r] are drawn by Kaiming's rule, uniform in +-sqrt(6 /
+ * columns), once for all layers of a shape; trained are d [r] and b [outputs] of every adapted layer, b from 0 on. No cell is written.
+ *
+ * Return: 0, -EINVAL (rank, targets or initial_d), -ENOMEM.
+ */
+int lf_vera_create(struct lf_encoder *encoder, const struct lf_vera_options *options,
+		   struct lf_method **method, struct lf_error *error);
+
+/**
+ * struct lf_full_options - full fine-tuning
+ * @targets: mask of 1 << enum lf_target; all six for what is called by that name
+ * @rate: learning rate
+ * @place: where the trained weights are
+ */
+struct lf_full_options {
+	uint32_t targets;
+	double rate;
+	enum lf_place place;
+};
+
+/**
+ * lf_full_create() - train the weights and biases of the targeted layers themselves
+ * @encoder: the backbone; must outlive the method
+ * @options: copied
+ * @method: receives the method; free with lf_method_free()
+ * @error: reason on failure
+ *
+ * Weights start as the model's file has them, embeddings and norms are not trained. On the host the targeted layers are
+ * dense products in fp32. On crossbars they are private to the method: a layer is read from the deployed matrix until the first of its levels
+ * changes, and from a matrix of the method's own from then on; what is deployed is never written.
+ *
+ * Return: 0, -EINVAL (targets or place), -ENOMEM, -ENOSPC, what reading the model fails with. lf_method_prepare() and
+ * lf_method_finish() fail as with lf_lora_create().
+ */
+int lf_full_create(struct lf_encoder *encoder, const struct lf_full_options *options,
+		   struct lf_method **method, struct lf_error *error);
+
 /** lf_lora_write() - write what a LoRA or DoRA method has learned as a PEFT adapter in fp16 */
 int lf_lora_write(const struct lf_method *method, const char *directory, const char *base_model,
 		  struct lf_error *error);
@@ -123,7 +243,7 @@ int lf_lora_write(const struct lf_method *method, const char *directory, const c
 /** lf_method_free() - free; must not be attached any more. NULL is ignored */
 void lf_method_free(struct lf_method *method);
 
-/** lf_method_name() - "lorafusion", "lora", "dora" or "bitfit" */
+/** lf_method_name() - "lorafusion", "lora", "dora", "bitfit", "ia3", "magnitude", "vera" or "full" */
 const char *lf_method_name(const struct lf_method *method);
 
 /** lf_method_start() - draw the initial parameters from @seed */
@@ -134,6 +254,31 @@ int lf_method_attach(struct lf_method *method, bool training, struct lf_error *e
 
 /** lf_method_prepare() - after the parameters have changed and before a forward pass */
 int lf_method_prepare(struct lf_method *method, struct lf_error *error);
+
+/**
+ * lf_method_finish() - training has ended: lf_method_prepare(), and what LF_PLACE_ONCE means is programmed
+ * @method: the method
+ * @error: reason on failure
+ *
+ * lf_train() ends with it. A method that lf_adaptation_load() has filled counts as finished, so that lf_method_prepare() programs it; attaching it
+ * for training takes it back.
+ */
+int lf_method_finish(struct lf_method *method, struct lf_error *error);
+
+/**
+ * struct lf_method_writes - what a method has written since it was created
+ * @matrices_written: matrices programmed
+ * @matrices_kept: matrices that were to be programmed and had no level changed
+ * @counters: what the programming cost, without the erasures that the device puts off
+ */
+struct lf_method_writes {
+	uint64_t matrices_written;
+	uint64_t matrices_kept;
+	struct lf_counters counters;
+};
+
+/** lf_method_writes() - what it has written; zeros for a method that is on the host */
+void lf_method_writes(const struct lf_method *method, struct lf_method_writes *writes);
 
 /** lf_method_parameters() - the trained groups; the array belongs to the method */
 const struct lf_parameters *lf_method_parameters(const struct lf_method *method, uint32_t *count);

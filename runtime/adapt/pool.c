@@ -7,148 +7,13 @@
 
 #include <lf/adapter.h>
 
+#include "runtime/adapt/module_set.h"
 #include "runtime/adapt/pool.h"
-#include "runtime/io/crc32c.h"
 #include "runtime/nn/deployment.h"
 #include "runtime/nn/encoder.h"
 
 /* Room for the layer in the name of a stack, beside the model's name, ".p", eight digits, "." and a letter. */
 #define STACK_LAYER_BYTES (LF_NAME_BYTES - LF_ENCODER_NAME_BYTES - 12)
-
-/* The modules as read, and what they have in common. */
-struct module_set {
-	struct lf_adapter **adapters;
-	uint32_t count;
-	uint32_t rank;
-	uint32_t site_count;
-	uint32_t *sites; /* indices of the adapted layers */
-	uint32_t checksum;
-};
-
-static void release_modules(struct module_set *set)
-{
-	for (uint32_t at = 0; at < set->count; at++)
-		lf_adapter_free(set->adapters[at]);
-	free(set->adapters);
-	free(set->sites);
-}
-
-/* Finds the layer's index from its path. */
-static uint32_t path_index(const struct lf_bert_config *config, const char *path)
-{
-	char candidate[LF_LINEAR_PATH_BYTES];
-	uint32_t index = 0;
-
-	for (; index < lf_bert_linears(config); index++) {
-		lf_linear_path(index, candidate);
-		if (!strcmp(candidate, path))
-			break;
-	}
-	return index;
-}
-
-static int take_first(struct module_set *set, const struct lf_bert_config *config,
-		      const struct lf_adapter *adapter, struct lf_error *error)
-{
-	set->rank = lf_adapter_layer_at(adapter, 0)->rank;
-	set->site_count = (uint32_t)lf_adapter_layer_count(adapter);
-	set->sites = calloc(set->site_count, sizeof(*set->sites));
-	if (!set->sites)
-		return lf_error_set(error, -ENOMEM, "no memory for %u layers", set->site_count);
-	for (uint32_t at = 0; at < set->site_count; at++)
-		set->sites[at] = path_index(config, lf_adapter_layer_at(adapter, at)->path);
-	return 0;
-}
-
-/* A pool is stacked, so every module must have what the first has. */
-static int check_module(const struct module_set *set, const struct lf_adapter *adapter,
-			const char *directory, struct lf_error *error)
-{
-	const struct lf_adapter *first = set->adapters[0];
-
-	if (lf_adapter_layer_count(adapter) != set->site_count)
-		return lf_error_set(error, -EINVAL,
-				    "module %s adapts %zu layers, the first of the pool %u",
-				    directory, lf_adapter_layer_count(adapter), set->site_count);
-	for (uint32_t at = 0; at < set->site_count; at++) {
-		const struct lf_adapter_layer *layer = lf_adapter_layer_at(adapter, at);
-
-		if (strcmp(layer->path, lf_adapter_layer_at(first, at)->path))
-			return lf_error_set(
-				error, -EINVAL, "module %s adapts %s, the first of the pool %s",
-				directory, layer->path, lf_adapter_layer_at(first, at)->path);
-		if (layer->rank != set->rank)
-			return lf_error_set(error, -EINVAL,
-					    "module %s, %s: rank %u, the pool has %u", directory,
-					    layer->path, layer->rank, set->rank);
-		if (layer->magnitude)
-			return lf_error_set(error, -ENOTSUP,
-					    "module %s, %s: DoRA magnitudes cannot be fused",
-					    directory, layer->path);
-	}
-	return 0;
-}
-
-static uint32_t modules_checksum(const struct module_set *set)
-{
-	struct lf_crc32c crc;
-
-	lf_crc32c_start(&crc);
-	for (uint32_t module = 0; module < set->count; module++)
-		for (uint32_t at = 0; at < set->site_count; at++) {
-			const struct lf_adapter_layer *layer =
-				lf_adapter_layer_at(set->adapters[module], at);
-
-			lf_crc32c_add(&crc, layer->a,
-				      (size_t)layer->rank * layer->inputs * sizeof(float));
-			lf_crc32c_add(&crc, layer->b,
-				      (size_t)layer->rank * layer->outputs * sizeof(float));
-			lf_crc32c_add(&crc, &layer->scale, sizeof(layer->scale));
-		}
-	return lf_crc32c_value(&crc);
-}
-
-static int read_modules(struct module_set *set, const struct lf_bert_config *config,
-			const struct lf_pool_modules *modules, struct lf_error *error)
-{
-	uint32_t linears = lf_bert_linears(config);
-	char(*paths)[LF_LINEAR_PATH_BYTES];
-	struct lf_adapter_slot *slots;
-	int ret = 0;
-
-	*set = (struct module_set){ 0 };
-	if (!modules->count || modules->count > LF_POOL_MODULES)
-		return lf_error_set(error, -EINVAL, "pool of %u modules: 1 to %u", modules->count,
-				    LF_POOL_MODULES);
-	paths = calloc(linears, sizeof(*paths));
-	slots = calloc(linears, sizeof(*slots));
-	set->adapters = calloc(modules->count, sizeof(*set->adapters));
-	if (!paths || !slots || !set->adapters)
-		ret = lf_error_set(error, -ENOMEM, "no memory for %u modules", modules->count);
-	for (uint32_t index = 0; !ret && index < linears; index++) {
-		lf_linear_path(index, paths[index]);
-		slots[index].path = paths[index];
-		lf_linear_shape(config, index, &slots[index].inputs, &slots[index].outputs);
-	}
-	for (uint32_t at = 0; !ret && at < modules->count; at++) {
-		ret = lf_adapter_read(&set->adapters[at], modules->directories[at], slots, linears,
-				      0, error);
-		if (ret)
-			break;
-		set->count++;
-		if (!at)
-			ret = take_first(set, config, set->adapters[0], error);
-		if (!ret)
-			ret = check_module(set, set->adapters[at], modules->directories[at], error);
-	}
-	free(slots);
-	free(paths);
-	if (ret)
-		release_modules(set);
-	else
-		set->checksum = modules_checksum(set);
-	return ret;
-}
 
 static void stack_name(const char *name, uint32_t checksum, uint32_t index, char stack,
 		       char matrix[LF_NAME_BYTES])
@@ -161,45 +26,13 @@ static void stack_name(const char *name, uint32_t checksum, uint32_t index, char
 		 checksum, STACK_LAYER_BYTES, layer, stack);
 }
 
-/* [N r][inputs]: the modules' A one below the other. */
-static float *stack_a(const struct module_set *set, uint32_t site)
-{
-	const struct lf_adapter_layer *first = lf_adapter_layer_at(set->adapters[0], site);
-	size_t block = (size_t)set->rank * first->inputs;
-	float *values = malloc(set->count * block * sizeof(*values));
-
-	for (uint32_t module = 0; values && module < set->count; module++)
-		memcpy(values + module * block, lf_adapter_layer_at(set->adapters[module], site)->a,
-		       block * sizeof(*values));
-	return values;
-}
-
-/* [outputs][N r]: the modules' B side by side, each times its scale. */
-static float *stack_b(const struct module_set *set, uint32_t site)
-{
-	const struct lf_adapter_layer *first = lf_adapter_layer_at(set->adapters[0], site);
-	size_t width = (size_t)set->count * set->rank;
-	float *values = malloc(first->outputs * width * sizeof(*values));
-
-	for (uint32_t module = 0; values && module < set->count; module++) {
-		const struct lf_adapter_layer *layer =
-			lf_adapter_layer_at(set->adapters[module], site);
-
-		for (size_t o = 0; o < layer->outputs; o++)
-			for (size_t k = 0; k < set->rank; k++)
-				values[o * width + module * set->rank + k] =
-					layer->scale * layer->b[o * set->rank + k];
-	}
-	return values;
-}
-
 /* Makes the weight of one of the two stacks of a site: 'A' or 'B'. */
-static int stack_weight(const struct module_set *set, uint32_t site, char stack, uint32_t format,
+static int stack_weight(const struct lf_module_set *set, uint32_t site, char stack, uint32_t format,
 			const struct lf_simd_ops *simd, struct lf_weight *weight,
 			struct lf_error *error)
 {
 	const struct lf_adapter_layer *layer = lf_adapter_layer_at(set->adapters[0], site);
-	float *values = stack == 'A' ? stack_a(set, site) : stack_b(set, site);
+	float *values = stack == 'A' ? lf_module_set_a(set, site) : lf_module_set_b(set, site);
 	uint32_t width = set->count * set->rank;
 	int ret;
 
@@ -218,7 +51,7 @@ static int pool_stage(struct lf_deployment *deployment, const struct lf_deploy_o
 	const struct lf_simd_ops *simd;
 	struct lf_safetensors *file;
 	struct lf_bert_config config;
-	struct module_set set;
+	struct lf_module_set set;
 	char matrix[LF_NAME_BYTES];
 	int ret;
 
@@ -228,7 +61,7 @@ static int pool_stage(struct lf_deployment *deployment, const struct lf_deploy_o
 	if (ret)
 		return ret;
 	lf_safetensors_close(file);
-	ret = read_modules(&set, &config, options->modules, error);
+	ret = lf_module_set_read(&set, &config, options->modules, error);
 	if (ret)
 		return ret;
 	for (uint32_t at = 0; !ret && at < 2 * set.site_count; at++) {
@@ -241,7 +74,7 @@ static int pool_stage(struct lf_deployment *deployment, const struct lf_deploy_o
 		stack_name(options->name, set.checksum, set.sites[at / 2], stack, matrix);
 		ret = lf_deployment_add(deployment, matrix, &weight, error);
 	}
-	release_modules(&set);
+	lf_module_set_release(&set);
 	return ret;
 }
 
@@ -282,7 +115,7 @@ int lf_pool_deploy(struct lf_device *device, const char *directory, const char *
 
 /* Opens one stack; @offset of the constants receives its scales and moves behind them. */
 static int open_stack(struct lf_pool *pool, const struct lf_encoder *encoder,
-		      const struct module_set *set, uint32_t site, char stack, size_t *offset,
+		      const struct lf_module_set *set, uint32_t site, char stack, size_t *offset,
 		      struct lf_error *error)
 {
 	struct lf_pool_site *where = &pool->sites[site];
@@ -321,12 +154,12 @@ static int open_stack(struct lf_pool *pool, const struct lf_encoder *encoder,
 int lf_pool_open(struct lf_encoder *encoder, const struct lf_pool_modules *modules,
 		 struct lf_pool **pool, struct lf_error *error)
 {
-	struct module_set set;
+	struct lf_module_set set;
 	struct lf_pool *p;
 	size_t floats = 0, offset = 0;
 	int ret;
 
-	ret = read_modules(&set, &encoder->config, modules, error);
+	ret = lf_module_set_read(&set, &encoder->config, modules, error);
 	if (ret)
 		return ret;
 	p = calloc(1, sizeof(*p));
@@ -352,7 +185,7 @@ int lf_pool_open(struct lf_encoder *encoder, const struct lf_pool_modules *modul
 			ret = open_stack(p, encoder, &set, site, 'B', &offset, error);
 	}
 out:
-	release_modules(&set);
+	lf_module_set_release(&set);
 	if (ret)
 		lf_pool_close(p);
 	else

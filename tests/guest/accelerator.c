@@ -473,3 +473,13 @@ uint32_t guest_armed(void)
 	fclose(file);
 	return armed;
 }
+
+void guest_await_strike(uint32_t what)
+{
+	int64_t end = deadline_ns(GUEST_WAIT_MS);
+
+	while (guest_armed() & (1u << what)) {
+		CHECK(deadline_ns(0) < end);
+		usleep(1000);
+	}
+}

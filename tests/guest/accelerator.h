@@ -173,4 +173,7 @@ void guest_inject(uint32_t what);
 /** guest_armed() - mask of 1 << LF_INJECT_* of the faults that have not struck yet */
 uint32_t guest_armed(void);
 
+/** guest_await_strike() - wait until the fault @what has struck: jobs of other queues may overtake the one it is meant for */
+void guest_await_strike(uint32_t what);
+
 #endif

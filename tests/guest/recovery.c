@@ -72,6 +72,14 @@ static void submit(struct bench *bench)
 	CHECK_OK(guest_job_submit(bench->fd, &job));
 }
 
+/* The device has begun the job, and no other, when this returns. */
+static void submit_hanging(struct bench *bench)
+{
+	guest_inject(LF_INJECT_HANG_JOB);
+	submit(bench);
+	guest_await_strike(LF_INJECT_HANG_JOB);
+}
+
 static void check_exact(struct bench *bench)
 {
 	float expected[COLS];
@@ -117,8 +125,7 @@ static void innocent_jobs_are_run_again(void)
 	for (int i = 0; i < FOLLOWERS; i++)
 		others[i] = bench(100 + (uint64_t)i);
 	before = resets();
-	guest_inject(LF_INJECT_HANG_JOB);
-	submit(&guilty);
+	submit_hanging(&guilty);
 	/* Behind it on its queue, and on the others. */
 	for (int i = 0; i < FOLLOWERS; i++)
 		submit(&others[i]);
@@ -172,9 +179,7 @@ static void waiting_job_is_not_blamed(void)
 
 	if (guest_info(guilty.fd).queues < 2 || (guest_info(guilty.fd).hw_version & 0xffff) < 2)
 		ktap_skip("the device has one queue, or does not tell which one works");
-	guest_inject(LF_INJECT_HANG_JOB);
-	submit(&guilty);
-	usleep(50000);
+	submit_hanging(&guilty);
 	guest_job_command(&job, LF_OP_BARRIER);
 	guest_job_sync(&job, waiting.syncobj, DRM_LF_SYNC_OUT, 0);
 	CHECK_OK(guest_job_submit(waiting.fd, &job));
@@ -205,8 +210,7 @@ static void management_survives(void)
 	struct bench set = bench(6);
 	uint32_t matrix;
 
-	guest_inject(LF_INJECT_HANG_JOB);
-	submit(&set);
+	submit_hanging(&set);
 	CHECK_OK(guest_matrix_create(set.fd, ROWS, COLS, &matrix));
 	CHECK_OK(guest_matrix_close(set.fd, matrix));
 	CHECK_OK(guest_wait(set.fd, set.syncobj, GUEST_WAIT_MS));
@@ -221,9 +225,7 @@ static void closing_a_hanging_file(void)
 	long long before = resets();
 	int64_t start = now_ms();
 
-	guest_inject(LF_INJECT_HANG_JOB);
-	submit(&set);
-	usleep(100000);
+	submit_hanging(&set);
 	close(set.fd);
 	submit(&other);
 	check_exact(&other);

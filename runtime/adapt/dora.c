@@ -291,17 +291,15 @@ static const struct lf_method_ops method_ops = {
 static int make_memory(struct dora *dora, struct lf_error *error)
 {
 	const struct lf_sites *sites = &dora->lora.sites;
-	size_t outputs = sites->outputs, rank = dora->lora.options.rank, widest = 0;
-
-	for (uint32_t at = 0; at < sites->count; at++)
-		widest = sites->sites[at].outputs > widest ? sites->sites[at].outputs : widest;
+	size_t outputs = sites->outputs, rank = dora->lora.options.rank;
 	dora->weights = calloc(sites->count, sizeof(*dora->weights));
 	dora->squares = malloc(outputs * sizeof(float));
 	dora->norms = calloc(outputs, sizeof(float));
 	dora->inverse = calloc(outputs, sizeof(float));
 	dora->gram = malloc(rank * rank * sizeof(float));
 	dora->traces = malloc(LF_ENCODER_LANES * dora->lora.lane_tokens * outputs * sizeof(float));
-	dora->gradient = malloc(dora->lora.lane_tokens * widest * sizeof(float));
+	dora->gradient =
+		malloc(dora->lora.lane_tokens * lf_sites_widest_output(sites) * sizeof(float));
 	if (!dora->weights || !dora->squares || !dora->norms || !dora->inverse || !dora->gram ||
 	    !dora->traces || !dora->gradient)
 		return lf_error_set(error, -ENOMEM, "dora: no memory");
@@ -322,7 +320,9 @@ int lf_dora_create(struct lf_encoder *encoder, const struct lf_lora_options *opt
 	base->ops = &method_ops;
 	base->encoder = encoder;
 	base->hook = (struct lf_hook){ &hook_ops, dora };
-	ret = lora_init(&dora->lora, options, error);
+	ret = options->place == LF_PLACE_HOST
+		      ? lora_init(&dora->lora, options, error)
+		      : lf_error_set(error, -EINVAL, "dora: its place can only be the host");
 	if (!ret) {
 		base->groups[MAGNITUDES] =
 			(struct lf_parameters){ .name = "magnitudes",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * LoRA (2106.09685), kept digital: the frozen layer is read from its crossbar, B A x is the host's. Forward, with
+ * LoRA (2106.09685): the frozen layer is read from its crossbar; B A x is the host's here, or the device's (lora_crossbars.c). Forward, with
  * z = A x and s = alpha / r: y = W0 x + bias + s B z. Backward, with v = s B^T dy: dB = s dy^T z, dA = v^T x, dx = W0^T dy + A^T v.
  */
 #include <errno.h>
@@ -74,9 +74,22 @@ void lora_add_forward(const struct lora *lora, const struct lf_hook_call *call)
 	lf_for_pieces(&work, forward_piece);
 }
 
+static void forward(void *state, struct lf_job *job, const struct lf_hook_call *call)
+{
+	const struct lora *lora = state;
+
+	if (lora->on_crossbars)
+		lora_crossbars_forward(lora, job, call);
+	else
+		lf_frozen_forward(state, job, call);
+}
+
 static void forward_done(void *state, const struct lf_hook_call *call)
 {
-	lora_add_forward(state, call);
+	const struct lora *lora = state;
+
+	if (!lora->on_crossbars)
+		lora_add_forward(lora, call);
 }
 
 static void backward_piece(void *argument, size_t piece)
@@ -102,22 +115,17 @@ static void backward_piece(void *argument, size_t piece)
 			true, rows, site->inputs, rank);
 }
 
-void lora_add_backward(const struct lora *lora, const struct lf_hook_call *call,
-		       const float *gradient)
+void lora_add_gradients(const struct lora *lora, const struct lf_hook_call *call,
+			const float *gradient, float *z, const float *v)
 {
 	const struct lf_site *site = lf_sites_at(&lora->sites, call);
 	const struct lf_simd_ops *simd = call->simd;
 	size_t rank = lora->options.rank;
-	const struct lf_piece_work work = {
-		.method = lora, .call = call, .work = lora->work, .gradient = gradient
-	};
-	float *z = trace_of(lora, call);
 
-	lf_for_pieces(&work, backward_piece);
 	simd->matmul_tn(lf_rows_out_of(layer_a(lora, site, lora->method.groups[LORA_A].gradients),
 				       site->inputs),
-			lf_rows_of(lora->work, rank), lf_rows_of(call->x_data, site->inputs), true,
-			rank, site->inputs, call->tokens);
+			lf_rows_of(v, rank), lf_rows_of(call->x_data, site->inputs), true, rank,
+			site->inputs, call->tokens);
 	/* The trace is used up: its rows may be scaled in place. */
 	simd->scale(z, z, lora->scale, call->tokens * rank);
 	simd->matmul_tn(
@@ -126,16 +134,42 @@ void lora_add_backward(const struct lora *lora, const struct lf_hook_call *call,
 		call->tokens);
 }
 
+void lora_add_backward(const struct lora *lora, const struct lf_hook_call *call,
+		       const float *gradient)
+{
+	const struct lf_piece_work work = {
+		.method = lora, .call = call, .work = lora->work, .gradient = gradient
+	};
+
+	lf_for_pieces(&work, backward_piece);
+	lora_add_gradients(lora, call, gradient, trace_of(lora, call), lora->work);
+}
+
+static void backward(void *state, struct lf_job *job, const struct lf_hook_call *call)
+{
+	const struct lora *lora = state;
+
+	if (lora->on_crossbars)
+		lora_crossbars_backward(lora, job, call);
+	else
+		lf_frozen_backward(state, job, call);
+}
+
 static void backward_done(void *state, const struct lf_hook_call *call)
 {
-	lora_add_backward(state, call, call->dy_data);
+	const struct lora *lora = state;
+
+	if (lora->on_crossbars)
+		lora_crossbars_gradients(lora, call);
+	else
+		lora_add_backward(lora, call, call->dy_data);
 }
 
 static const struct lf_hook_ops hook_ops = {
 	.adapts = adapts,
-	.forward = lf_frozen_forward,
+	.forward = forward,
 	.forward_done = forward_done,
-	.backward = lf_frozen_backward,
+	.backward = backward,
 	.backward_done = backward_done,
 };
 
@@ -177,8 +211,19 @@ int lora_prepare(struct lf_method *method, struct lf_error *error)
 	return 0;
 }
 
+/* Transposes B, and writes what is to be on crossbars. */
+static int prepare(struct lf_method *method, struct lf_error *error)
+{
+	struct lora *lora = lora_of(method);
+	int ret = lora_prepare(method, error);
+
+	lora->on_crossbars = lf_place_on_crossbars(lora->options.place, method);
+	return !ret && lora->on_crossbars ? lora_crossbars_write(lora, error) : ret;
+}
+
 void lora_release(struct lora *lora)
 {
+	lora_crossbars_release(lora);
 	lf_sites_release(&lora->sites);
 	free(lora->transposed);
 	free(lora->traces);
@@ -200,7 +245,7 @@ static void destroy(struct lf_method *method)
 static const struct lf_method_ops method_ops = {
 	.name = "lora",
 	.start = lora_start,
-	.prepare = lora_prepare,
+	.prepare = prepare,
 	.write = write_peft,
 	.destroy = destroy,
 };
@@ -248,7 +293,11 @@ int lf_lora_create(struct lf_encoder *encoder, const struct lf_lora_options *opt
 	lora->method.ops = &method_ops;
 	lora->method.encoder = encoder;
 	lora->method.hook = (struct lf_hook){ &hook_ops, lora };
-	ret = lora_init(lora, options, error);
+	ret = lf_place_check(options->place, "lora", error);
+	if (!ret)
+		ret = lora_init(lora, options, error);
+	if (!ret && options->place != LF_PLACE_HOST)
+		ret = lora_crossbars_create(lora, error);
 	if (!ret)
 		ret = lf_method_allocate(&lora->method, error);
 	if (ret) {

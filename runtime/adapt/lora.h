@@ -3,6 +3,7 @@
 #ifndef LF_RUNTIME_ADAPT_LORA_H
 #define LF_RUNTIME_ADAPT_LORA_H
 
+#include "runtime/adapt/lora_crossbars.h"
 #include "runtime/adapt/sites.h"
 
 enum { LORA_A, LORA_B, LORA_GROUPS };
@@ -17,6 +18,8 @@ enum { LORA_A, LORA_B, LORA_GROUPS };
  * @traces: [lanes][sites][tokens][r] A x
  * @work: [tokens][r]
  * @lane_tokens: most tokens of a lane
+ * @crossbars: where A and B are when @on_crossbars; NULL with a place on the host
+ * @on_crossbars: passes read them there
  */
 struct lora {
 	struct lf_method method;
@@ -27,6 +30,8 @@ struct lora {
 	float *traces;
 	float *work;
 	uint32_t lane_tokens;
+	struct lora_crossbars *crossbars;
+	bool on_crossbars;
 };
 
 /**
@@ -52,6 +57,10 @@ void lora_add_forward(const struct lora *lora, const struct lf_hook_call *call);
 /** lora_add_backward() - from the @gradient [tokens][outputs] to s B A x: dA, dB and, if wanted, dx */
 void lora_add_backward(const struct lora *lora, const struct lf_hook_call *call,
 		       const float *gradient);
+
+/** lora_add_gradients() - dA and dB from @gradient, @z = A x [tokens][r], which is used up, and @v = s B^T gradient [tokens][r] */
+void lora_add_gradients(const struct lora *lora, const struct lf_hook_call *call,
+			const float *gradient, float *z, const float *v);
 
 /** lora_write() - lf_lora_write() with @magnitudes [outputs of all layers], or NULL */
 int lora_write(const struct lora *lora, const float *magnitudes, const char *directory,

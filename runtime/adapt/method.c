@@ -61,12 +61,25 @@ int lf_method_start(struct lf_method *method, uint64_t seed, struct lf_error *er
 
 int lf_method_attach(struct lf_method *method, bool training, struct lf_error *error)
 {
+	if (training)
+		method->finished = false;
 	return lf_encoder_attach(method->encoder, &method->hook, training, error);
 }
 
 int lf_method_prepare(struct lf_method *method, struct lf_error *error)
 {
 	return method->ops->prepare ? method->ops->prepare(method, error) : 0;
+}
+
+int lf_method_finish(struct lf_method *method, struct lf_error *error)
+{
+	method->finished = true;
+	return lf_method_prepare(method, error);
+}
+
+void lf_method_writes(const struct lf_method *method, struct lf_method_writes *writes)
+{
+	*writes = method->writes;
 }
 
 const struct lf_parameters *lf_method_parameters(const struct lf_method *method, uint32_t *count)

@@ -14,6 +14,7 @@
  * @name: of the method
  * @start: draw initial parameters
  * @prepare: bring what depends on the parameters up to date; may be NULL
+ * @halfway: half of the steps of a training are done, and the next begins; may be NULL
  * @derived: add tensors beyond the parameters to a checkpoint, returns how many; may be NULL
  * @restored: the tensors have been read; refuse what they cannot hold; may be NULL
  * @write: write it as a PEFT adapter; NULL for what is no LoRA
@@ -23,6 +24,7 @@ struct lf_method_ops {
 	const char *name;
 	int (*start)(struct lf_method *method, uint64_t seed, struct lf_error *error);
 	int (*prepare)(struct lf_method *method, struct lf_error *error);
+	void (*halfway)(struct lf_method *method);
 	uint32_t (*derived)(const struct lf_method *method, struct lf_checkpoint_tensor *tensors);
 	int (*restored)(struct lf_method *method, struct lf_error *error);
 	int (*write)(const struct lf_method *method, const char *directory, const char *base_model,
@@ -37,6 +39,8 @@ struct lf_method {
 	struct lf_parameters groups[LF_METHOD_GROUPS];
 	uint32_t group_count;
 	float *storage; /* values and gradients of all groups */
+	bool finished;	/* trained: LF_PLACE_ONCE is now */
+	struct lf_method_writes writes;
 };
 
 /**

@@ -28,6 +28,7 @@ enum lf_random_use {
 	LF_RANDOM_POOL,	     /* modules of a pool */
 	LF_RANDOM_BOOTSTRAP, /* resampling */
 	LF_RANDOM_SAMPLE,    /* training examples of a task */
+	LF_RANDOM_FROZEN,    /* matrices that are not trained */
 };
 
 /** lf_random_seed() - start the stream of a seed for one use; @part tells e.g. epochs apart */

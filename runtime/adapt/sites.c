@@ -41,6 +41,16 @@ void lf_sites_release(struct lf_sites *sites)
 	*sites = (struct lf_sites){ 0 };
 }
 
+uint32_t lf_sites_widest_output(const struct lf_sites *sites)
+{
+	uint32_t widest = 0;
+
+	for (uint32_t at = 0; at < sites->count; at++)
+		if (sites->sites[at].outputs > widest)
+			widest = sites->sites[at].outputs;
+	return widest;
+}
+
 struct lf_view lf_view_slot(struct lf_job *job, uint32_t tokens, uint32_t width)
 {
 	uint32_t stride = width * (uint32_t)sizeof(float);

@@ -68,6 +68,9 @@ static inline const struct lf_site *lf_sites_at(const struct lf_sites *sites,
 	return &sites->sites[sites->of[call->index]];
 }
 
+/** lf_sites_widest_output() - most outputs of a layer */
+uint32_t lf_sites_widest_output(const struct lf_sites *sites);
+
 /** lf_view_data() - what a view of a buffer shows, for the host */
 static inline float *lf_view_data(struct lf_view view)
 {

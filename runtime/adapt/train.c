@@ -295,7 +295,7 @@ static int run_steps(struct trainer *trainer, struct lf_error *error)
 	uint32_t count = trainer->examples->count;
 	uint64_t epoch_steps = (count + options->batch - 1) / options->batch;
 	struct lf_train_state state = { .steps = epoch_steps * options->epochs };
-	uint64_t epoch = UINT64_MAX;
+	uint64_t epoch = UINT64_MAX, half = state.steps / 2;
 	int ret = 0;
 
 	if (options->step_limit && options->step_limit < state.steps)
@@ -309,6 +309,8 @@ static int run_steps(struct trainer *trainer, struct lf_error *error)
 			epoch = trainer->step / epoch_steps;
 			shuffle(trainer, epoch);
 		}
+		if (trainer->step == half && trainer->method && trainer->method->ops->halfway)
+			trainer->method->ops->halfway(trainer->method);
 		batch = gather(trainer, first, rest < options->batch ? rest : options->batch);
 		ret = train_step(trainer, &batch, &state.loss, error);
 		if (ret)
@@ -342,7 +344,7 @@ int lf_train(struct lf_method *method, struct lf_encoder *encoder, struct lf_hea
 	if (!ret)
 		ret = run_steps(&trainer, error);
 	if (!ret && method)
-		ret = lf_method_prepare(method, error);
+		ret = lf_method_finish(method, error);
 	trainer_release(&trainer);
 	return ret;
 }
@@ -360,6 +362,9 @@ int lf_adaptation_load(const struct lf_checkpoint *checkpoint, struct lf_method 
 		       struct lf_head *head, struct lf_error *error)
 {
 	struct trainer trainer = { .method = method, .head = head };
+	int ret = load(&trainer, checkpoint, error);
 
-	return load(&trainer, checkpoint, error);
+	if (!ret && method)
+		method->finished = true;
+	return ret;
 }

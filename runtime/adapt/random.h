@@ -29,6 +29,7 @@ enum lf_random_use {
 	LF_RANDOM_BOOTSTRAP, /* resampling */
 	LF_RANDOM_SAMPLE,    /* training examples of a task */
 	LF_RANDOM_FROZEN,    /* matrices that are not trained */
+	LF_RANDOM_SEARCH,    /* candidates of a search */
 };
 
 /** lf_random_seed() - start the stream of a seed for one use; @part tells e.g. epochs apart */

@@ -28,7 +28,7 @@ static int check(const void *opaque, struct lf_error *error)
 	if (!values->places.adapter)
 		return lf_error_set(error, -EINVAL, "--adapter is missing");
 	/* Which method it is, and so whether a pool is needed, the file will tell. */
-	return places_check(&values->places, "", error);
+	return places_check(&values->places, NULL, error);
 }
 
 static int save_predictions(const char *path, const struct session *session,
@@ -102,7 +102,7 @@ static int eval_checkpoint(const struct eval_values *values, const struct lf_che
 	ret = recipe_read(&recipe, json_object_get(config, "recipe"), error);
 	if (ret)
 		return lf_error_prefix(error, ret, "%s", places->adapter);
-	if (places_check(places, recipe.method, error))
+	if (places_check(places, &recipe, error))
 		return COMMAND_EXIT(EXIT_USAGE);
 	ret = session_open(&session, &options, &recipe, error);
 	if (ret)
@@ -135,8 +135,8 @@ static int eval(const void *opaque, char **operands, json_t *result, struct lf_e
 		return ret;
 	if (!stat(path, &status) && S_ISDIR(status.st_mode))
 		return lf_error_set(error, -EISDIR,
-				    "%s: is a directory; eval takes the file that train wrote for "
-				    "the methods lorafusion, bitfit and head",
+				    "%s: is a directory; eval takes the file that train writes for "
+				    "every method but lora and dora",
 				    path);
 	ret = lf_checkpoint_open(&checkpoint, path, error);
 	if (ret)

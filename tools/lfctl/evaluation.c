@@ -51,14 +51,15 @@ struct session_options places_session(const struct places *places)
 	return options;
 }
 
-int places_check(const struct places *places, const char *method, struct lf_error *error)
+int places_check(const struct places *places, const struct recipe *recipe, struct lf_error *error)
 {
 	if (!places->session.model || !places->session.task)
 		return lf_error_set(error, -EINVAL, "--%s is missing",
 				    places->session.model ? "task" : "model");
-	if (!strcmp(method, "lorafusion") && !places->session.pool)
+	if (recipe && recipe_has(recipe, RECIPE_POOL) && !places->session.pool)
 		return lf_error_set(error, -EINVAL,
-				    "--pool is missing: LoRAFusion fuses the modules of a pool");
+				    "--pool is missing: %s puts the modules of a pool together",
+				    recipe_method(recipe->method)->title);
 	if (places->adapter && places->predictions && !strcmp(places->adapter, places->predictions))
 		return lf_error_set(error, -EINVAL,
 				    "--adapter and --predictions are the same file");
@@ -76,8 +77,12 @@ int predict(const struct places *places, struct session *session, const char *la
 	if (!*predictions)
 		return lf_error_set(error, -ENOMEM, "no memory for predictions");
 	progress_start(&progress, label, places->common.quiet);
-	ret = lf_predict(session->encoder, head, &session->test, (uint32_t)places->batch,
-			 *predictions, progress_update, &progress, error);
+	if (head)
+		ret = lf_predict(session->encoder, head, &session->test, (uint32_t)places->batch,
+				 *predictions, progress_update, &progress, error);
+	else
+		ret = session_predict(session, &session->test, (uint32_t)places->batch,
+				      *predictions, progress_update, &progress, error);
 	progress_end(&progress);
 	*wall_s = wall_clock_s() - began;
 	return ret;
@@ -103,6 +108,12 @@ json_t *accuracy_json(const struct session *session, const char *method, const u
 	uint32_t majority = lf_majority(test->labels, test->count, classes), most = 0;
 	json_t *accuracy = json_object();
 	double low, high;
+	char key[32];
+
+	/* As every key. */
+	snprintf(key, sizeof(key), "%s", method);
+	for (char *dash = strchr(key, '-'); dash; dash = strchr(dash, '-'))
+		*dash = '_';
 
 	for (uint32_t at = 0; at < test->count; at++)
 		most += test->labels[at] == majority;
@@ -111,7 +122,7 @@ json_t *accuracy_json(const struct session *session, const char *method, const u
 		json_object_set_new(
 			accuracy, "zero_shot",
 			json_real(rounded(lf_accuracy(zero_shot, test->labels, test->count))));
-	json_object_set_new(accuracy, method,
+	json_object_set_new(accuracy, key,
 			    json_real(rounded(lf_accuracy(adapted, test->labels, test->count))));
 	if (zero_shot && !lf_accuracy_difference(adapted, zero_shot, test->labels, test->count,
 						 BOOTSTRAP_SEED, &low, &high))

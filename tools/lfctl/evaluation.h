@@ -37,13 +37,13 @@ extern const struct option_spec place_options[];
 /** places_session() - the session's options, complete */
 struct session_options places_session(const struct places *places);
 
-/** places_check() - whether the model, the task and, for a LoRAFusion, the pool are given */
-int places_check(const struct places *places, const char *method, struct lf_error *error);
+/** places_check() - whether the model, the task and, where the recipe's method has one, the pool are given; @recipe may be NULL */
+int places_check(const struct places *places, const struct recipe *recipe, struct lf_error *error);
 
 /**
  * predict() - label the test examples
  * @label: of the progress bar
- * @head: classifies
+ * @head: classifies; NULL for what session_adapt() made
  * @predictions: receives an array to free(), also on failure
  * @wall_s: receives how long it took
  */

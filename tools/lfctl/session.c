@@ -5,11 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lf/statistics.h>
+
 #include "tools/lfctl/open.h"
 #include "tools/lfctl/session.h"
 
 /* Learning rate of a linear head; it is a convex problem and Adam is not picky. */
-#define LINEAR_RATE 0.01
+#define LINEAR_RATE    0.01
+
+/* What VeRA's d starts at; its authors' choice. */
+#define VERA_INITIAL_D 0.1
 
 static int task_file(const struct session_options *options, const char *file, char *path,
 		     size_t bytes, struct lf_error *error)
@@ -133,7 +138,7 @@ int session_open(struct session *session, const struct session_options *options,
 	int ret;
 
 	*session = (struct session){ 0 };
-	if (!strcmp(recipe->method, "lorafusion")) {
+	if (recipe_has(recipe, RECIPE_POOL)) {
 		ret = find_modules(&session->modules, options, recipe, error);
 		if (ret)
 			return ret;
@@ -153,35 +158,123 @@ int session_open(struct session *session, const struct session_options *options,
 	return ret;
 }
 
-int session_method(struct session *session, const struct recipe *recipe,
-		   const struct lf_lorafusion_options *rates, double lora_rate,
-		   struct lf_error *error)
+/* A method that is trained and has no pool. */
+static int make_trained(struct session *session, const struct recipe *recipe, double rate,
+			struct lf_error *error)
 {
 	struct lf_lora_options lora = { .rank = (uint32_t)recipe->rank,
 					.alpha = recipe->alpha,
-					.rate = lora_rate };
-	struct lf_lorafusion_options fusion = *rates;
-	int ret = 0;
+					.rate = rate,
+					.place = recipe_place(recipe) };
+	struct lf_vera_options vera = { .rank = lora.rank,
+					.rate = rate,
+					.initial_d = VERA_INITIAL_D,
+					.seed = recipe->projection_seed };
+	struct lf_full_options full = { .rate = rate, .place = lora.place };
+	struct lf_encoder *encoder = session->encoder;
+	struct lf_method **method = &session->method;
+	int ret = recipe_targets(recipe, &lora.targets, error);
 
-	if (!strcmp(recipe->head, "linear"))
-		ret = lf_head_linear(session->encoder, lf_head_classes(session->zero_shot),
-				     LINEAR_RATE, &session->linear, error);
-	if (ret || !strcmp(recipe->method, "head"))
-		return ret;
-	if (strcmp(recipe->method, "lorafusion"))
-		ret = recipe_targets(recipe, &lora.targets, error);
+	vera.targets = lora.targets;
+	full.targets = lora.targets;
 	if (ret)
 		return ret;
 	if (!strcmp(recipe->method, "lora"))
-		return lf_lora_create(session->encoder, &lora, &session->method, error);
+		return lf_lora_create(encoder, &lora, method, error);
 	if (!strcmp(recipe->method, "dora"))
-		return lf_dora_create(session->encoder, &lora, &session->method, error);
-	if (!strcmp(recipe->method, "bitfit"))
-		return lf_bitfit_create(session->encoder, lora.targets, lora.rate, &session->method,
-					error);
-	fusion.merge = strcmp(recipe->merge, "product") ? LF_MERGE_SUM : LF_MERGE_PRODUCT;
+		return lf_dora_create(encoder, &lora, method, error);
+	if (!strcmp(recipe->method, "vera"))
+		return lf_vera_create(encoder, &vera, method, error);
+	if (!strcmp(recipe->method, "full"))
+		return lf_full_create(encoder, &full, method, error);
+	if (!strcmp(recipe->method, "ia3"))
+		return lf_ia3_create(encoder, rate, method, error);
+	if (!strcmp(recipe->method, "magnitude"))
+		return lf_magnitude_create(encoder, lora.targets, rate, method, error);
+	return lf_bitfit_create(encoder, lora.targets, rate, method, error);
+}
+
+int session_method(struct session *session, const struct recipe *recipe,
+		   const struct lf_lorafusion_options *rates, double rate, struct lf_error *error)
+{
+	uint32_t classes = lf_head_classes(session->zero_shot);
+	struct lf_lorafusion_options fusion = *rates;
+	int ret = 0;
+
+	if (!strcmp(recipe->method, "majority")) {
+		session->constant = true;
+		session->label = lf_majority(session->train.labels, session->train.count, classes);
+		return 0;
+	}
+	if (!strcmp(recipe->head, "linear"))
+		ret = lf_head_linear(session->encoder, classes, LINEAR_RATE, &session->linear,
+				     error);
+	if (ret || !strcmp(recipe->method, "head") || !strcmp(recipe->method, "zero-shot"))
+		return ret;
+	if (!recipe_has(recipe, RECIPE_POOL))
+		return make_trained(session, recipe, rate, error);
+	recipe_fusion(recipe, &fusion);
 	return lf_lorafusion_create(session->encoder, session->pool, &fusion, &session->method,
 				    error);
+}
+
+/* An evaluation of a search, told as a step of training. */
+static void report_evaluation(void *argument, const struct lf_search_state *state)
+{
+	const struct lf_train_options *options = argument;
+	struct lf_train_state step = { .step = state->evaluation,
+				       .steps = state->evaluations,
+				       .loss = state->loss };
+
+	if (options->report)
+		options->report(options->argument, &step);
+}
+
+static int choose(struct session *session, const struct recipe *recipe, uint64_t seed,
+		  const struct lf_train_options *options, struct lf_error *error)
+{
+	struct lf_search_options search = { .kind = LF_SEARCH_UNIFORM,
+					    .evaluations = (uint32_t)recipe->evaluations,
+					    .l1 = recipe_l1(recipe),
+					    .batch = options->batch,
+					    .seed = seed,
+					    .report = report_evaluation,
+					    .argument = (void *)options };
+
+	if (!strcmp(recipe->method, "best-single"))
+		search.kind = LF_SEARCH_SINGLE;
+	if (!strcmp(recipe->method, "lorahub"))
+		search.kind = LF_SEARCH_EVOLVE;
+	return lf_adaptation_search(session->method, session->encoder, session_head(session),
+				    &session->train, &search, error);
+}
+
+int session_adapt(struct session *session, const struct recipe *recipe, uint64_t seed,
+		  const struct lf_train_options *options, struct lf_error *error)
+{
+	int ret = 0;
+
+	if (recipe_has(recipe, RECIPE_CHOOSES))
+		return choose(session, recipe, seed, options, error);
+	if (!recipe_has(recipe, RECIPE_TRAINS))
+		return 0;
+	if (session->method)
+		ret = lf_method_start(session->method, seed, error);
+	return ret ? ret
+		   : lf_train(session->method, session->encoder, session_head(session),
+			      &session->train, options, error);
+}
+
+int session_predict(struct session *session, const struct lf_examples *examples, uint32_t batch,
+		    uint32_t *predictions, lf_progress progress, void *argument,
+		    struct lf_error *error)
+{
+	if (!session->constant)
+		return lf_predict(session->encoder, session_head(session), examples, batch,
+				  predictions, progress, argument, error);
+	for (uint32_t at = 0; at < examples->count; at++)
+		predictions[at] = session->label;
+	return 0;
 }
 
 struct lf_head *session_head(const struct session *session)

@@ -5,7 +5,7 @@
 #ifndef LFCTL_SESSION_H
 #define LFCTL_SESSION_H
 
-#include <lf/train.h>
+#include <lf/search.h>
 
 #include "tools/lfctl/command.h"
 #include "tools/lfctl/recipe.h"
@@ -15,7 +15,7 @@
  * @common: the command's, for its device
  * @model: directory of the model
  * @name: name it was deployed under
- * @pool: directory of the pool, for LoRAFusion
+ * @pool: directory of the pool, for methods that have one
  * @without: module of the pool that is passed over, NULL for none
  * @task: directory with labels.json, train.jsonl, validation.jsonl and test.jsonl
  * @batch: sentences a pass
@@ -54,16 +54,40 @@ struct session {
 	struct lf_method *method;
 	struct lf_head *zero_shot; /* cosine head, whatever the recipe's is */
 	struct lf_head *linear;	   /* NULL if the recipe has the cosine head */
+	bool constant;		   /* predicts @label whatever the sentence is */
+	uint32_t label;
 };
 
 /** session_open() - read the files, then open the device; on failure nothing stays open */
 int session_open(struct session *session, const struct session_options *options,
 		 const struct recipe *recipe, struct lf_error *error);
 
-/** session_method() - make the recipe's method and head; the model must be unattached, since labels are embedded */
+/**
+ * session_method() - make the recipe's method and head; the model must be unattached, since labels are embedded
+ * @session: opened with the same recipe; with training examples for "majority"
+ * @recipe: any of the table of methods
+ * @rates: of the coefficients and magnitudes; what the recipe says itself is taken from there
+ * @rate: learning rate of everything else that is trained, a linear head apart
+ * @error: reason on failure
+ */
 int session_method(struct session *session, const struct recipe *recipe,
-		   const struct lf_lorafusion_options *rates, double lora_rate,
-		   struct lf_error *error);
+		   const struct lf_lorafusion_options *rates, double rate, struct lf_error *error);
+
+/**
+ * session_adapt() - adapt what session_method() made to the training examples: by gradients, by choosing coefficients, or not at all
+ * @session: with training examples
+ * @recipe: of session_method()
+ * @seed: of initial values and of candidates
+ * @options: how; a search takes its batch and its report, to which an evaluation is a step and the epoch is 0
+ * @error: reason on failure
+ */
+int session_adapt(struct session *session, const struct recipe *recipe, uint64_t seed,
+		  const struct lf_train_options *options, struct lf_error *error);
+
+/** session_predict() - lf_predict() by what session_adapt() made; majority reads no crossbar */
+int session_predict(struct session *session, const struct lf_examples *examples, uint32_t batch,
+		    uint32_t *predictions, lf_progress progress, void *argument,
+		    struct lf_error *error);
 
 /** session_head() - the head of the recipe */
 struct lf_head *session_head(const struct session *session);

@@ -82,15 +82,7 @@ static const struct option_spec study_options[] = {
 
 static const struct study_values study_defaults = {
 	.session = { .name = "model", .split = "test", .batch = BATCH },
-	.recipe = { .method = "lorafusion",
-		    .merge = "sum",
-		    .modules = 20,
-		    .rank = 16,
-		    .alpha = 32,
-		    .targets = "q,v",
-		    .head = "cosine",
-		    .temperature = LF_HEAD_TEMPERATURE,
-		    .tokens = 32 },
+	.recipe = { RECIPE_DEFAULTS, .modules = 20 },
 	.sweeps = "adc,calibrated,programming,stuck,time",
 	.lists = { [STUDY_ADC] = "4,5,6,7,8",
 		   [STUDY_CALIBRATED] = "4,5,6,7,8",

@@ -31,10 +31,22 @@ struct train_values {
 static const struct option_spec train_options[] = {
 	{ "adapter", OPTION_TEXT, PLACE(places.adapter), "PATH",
 	  "write what was learned: a file, or for lora and dora a PEFT directory", 0, 0 },
-	{ "method", OPTION_CHOICE, PLACE(recipe.method), "lorafusion|lora|dora|bitfit|head",
-	  "what is trained [lorafusion]", 0, 0 },
+	{ "method", OPTION_CHOICE, PLACE(recipe.method), RECIPE_METHOD_NAMES,
+	  "how it is adapted [lorafusion]", 0, 0 },
 	{ "merge", OPTION_CHOICE, PLACE(recipe.merge), "sum|product",
-	  "of products, or product of sums [sum]", 0, 0 },
+	  "of products, or product of sums [sum; of lorahub product]", 0, 0 },
+	{ "coefficients", OPTION_CHOICE, PLACE(recipe.coefficients), "block|model",
+	  "one a module and block, or one a module [block]", 0, 0 },
+	{ "no-magnitude", OPTION_FLAG, PLACE(recipe.no_magnitude), NULL,
+	  "lorafusion with coefficients only", 0, 0 },
+	{ "l1", OPTION_REAL, PLACE(recipe.l1), "X",
+	  "factor of mean |c| in the loss [0.0005; of lorahub 0.05]", 0, 1e6 },
+	{ "prune", OPTION_REAL, PLACE(recipe.prune), "SHARE",
+	  "of the coefficients, the smallest, that half time makes zero and unread [0]", 0, 1 },
+	{ "switch-off", OPTION_REAL, PLACE(recipe.switch_off), "SHARE",
+	  "of a block's largest, below which half time makes them zero and unread [0]", 0, 1 },
+	{ "evaluations", OPTION_NUMBER, PLACE(recipe.evaluations), "N",
+	  "passes over the examples of lorahub [40]", 1, 1e6 },
 	{ "modules", OPTION_NUMBER, PLACE(recipe.modules), "N",
 	  "modules of the pool, 0 for all [0]", 0, LF_POOL_MODULES },
 	{ "pool-seed", OPTION_NUMBER, PLACE(recipe.pool_seed), "S",
@@ -42,7 +54,11 @@ static const struct option_spec train_options[] = {
 	{ "rank", OPTION_NUMBER, PLACE(recipe.rank), "R", "of a LoRA [16]", 1, 1024 },
 	{ "alpha", OPTION_REAL, PLACE(recipe.alpha), "X", "of a LoRA [32]", 1e-3, 1e6 },
 	{ "targets", OPTION_TEXT, PLACE(recipe.targets), "LIST",
-	  "layers lora, dora and bitfit adapt: q, k, v, o, wi, wo [q,v]", 0, 0 },
+	  "layers without a pool to name them: q, k, v, o, wi, wo [q,v; of full all]", 0, 0 },
+	{ "place", OPTION_CHOICE, PLACE(recipe.place), "host|once|each-step",
+	  "lora and full: digital, programmed once trained, or at each step [host]", 0, 0 },
+	{ "projection-seed", OPTION_NUMBER, PLACE(recipe.projection_seed), "S",
+	  "of vera's random matrices [1]", 0, 1e15 },
 	{ "head", OPTION_CHOICE, PLACE(recipe.head), "cosine|linear",
 	  "frozen label embeddings, or a trained layer [cosine]", 0, 0 },
 	{ "temperature", OPTION_REAL, PLACE(recipe.temperature), "X", "of the cosine head [0.05]",
@@ -51,8 +67,8 @@ static const struct option_spec train_options[] = {
 	{ "epochs", OPTION_NUMBER, PLACE(epochs), "N", "passes over the examples [20]", 1, 1e6 },
 	{ "steps", OPTION_NUMBER, PLACE(steps), "N", "stop after so many, 0 for all [0]", 0, 1e9 },
 	{ "seed", OPTION_NUMBER, PLACE(seed), "S", "of initial values and order [1]", 0, 1e15 },
-	{ "rate", OPTION_REAL, PLACE(rate), "X", "learning rate of lora, dora and bitfit [0.001]",
-	  0, 10 },
+	{ "rate", OPTION_REAL, PLACE(rate), "X", "learning rate of all but lorafusion [0.001]", 0,
+	  10 },
 	{ "coefficient-rate", OPTION_REAL, PLACE(coefficient_rate), "X",
 	  "learning rate of the coefficients [0.02]", 0, 10 },
 	{ "magnitude-rate", OPTION_REAL, PLACE(magnitude_rate), "X",
@@ -68,14 +84,7 @@ static const struct option_spec train_options[] = {
 
 static const struct train_values train_defaults = {
 	.places = PLACES_DEFAULTS,
-	.recipe = { .method = "lorafusion",
-		    .merge = "sum",
-		    .rank = 16,
-		    .alpha = 32,
-		    .targets = "q,v",
-		    .head = "cosine",
-		    .temperature = LF_HEAD_TEMPERATURE,
-		    .tokens = 32 },
+	.recipe = { RECIPE_DEFAULTS },
 	.checkpoint_steps = 50,
 	.epochs = 20,
 	.seed = 1,
@@ -94,6 +103,7 @@ static int check(const void *opaque, struct lf_error *error)
 	const struct train_values *values = opaque;
 	const struct recipe *recipe = &values->recipe;
 	const struct places *places = &values->places;
+	const char *conflict, *why;
 	uint32_t targets;
 	int ret;
 
@@ -109,13 +119,22 @@ static int check(const void *opaque, struct lf_error *error)
 			"to count them)");
 	if (values->dry_run)
 		return 0;
-	if (!strcmp(recipe->method, "head") && strcmp(recipe->head, "linear"))
+	conflict = recipe_conflict(recipe, &why);
+	if (conflict)
+		return lf_error_set(error, -EINVAL, "--%s with --method %s: %s", conflict,
+				    recipe->method, why);
+	if (recipe->no_magnitude && values->coefficient_rate == 0.0)
 		return lf_error_set(error, -EINVAL,
-				    "--method head: needs --head linear, as the cosine head has "
-				    "nothing to train");
+				    "--coefficient-rate 0 with --no-magnitude: trains nothing");
+	if (places->adapter && !recipe_has(recipe, RECIPE_FILE | RECIPE_PEFT))
+		return lf_error_set(error, -EINVAL, "--adapter: --method %s learns nothing",
+				    recipe->method);
+	if (values->checkpoint && !recipe_has(recipe, RECIPE_TRAINS))
+		return lf_error_set(error, -EINVAL, "--checkpoint: --method %s takes no steps",
+				    recipe->method);
 	if (values->checkpoint && places->adapter && !strcmp(values->checkpoint, places->adapter))
 		return lf_error_set(error, -EINVAL, "--checkpoint and --adapter are the same file");
-	return places_check(places, recipe->method, error);
+	return places_check(places, recipe, error);
 }
 
 static json_t *trainable_json(const struct lf_trainable *count)
@@ -190,7 +209,10 @@ static void report_step(void *argument, const struct lf_train_state *state)
 {
 	char note[64];
 
-	snprintf(note, sizeof(note), "epoch %u, loss %.4f", state->epoch, state->loss);
+	if (state->epoch)
+		snprintf(note, sizeof(note), "epoch %u, loss %.4f", state->epoch, state->loss);
+	else
+		snprintf(note, sizeof(note), "least loss %.4f", state->loss);
 	progress_note(argument, state->step, state->steps, note);
 }
 
@@ -259,11 +281,8 @@ static int train_session(const struct train_values *values, struct session *sess
 	settings.config = config;
 	settings.argument = &progress;
 	ret = read_counters(session, &before, &source, error);
-	if (!ret && session->method)
-		ret = lf_method_start(session->method, values->seed, error);
 	if (!ret)
-		ret = lf_train(session->method, session->encoder, session_head(session),
-			       &session->train, &settings, error);
+		ret = session_adapt(session, &values->recipe, values->seed, &settings, error);
 	progress_end(&progress);
 	if (!ret)
 		ret = read_counters(session, &after, &source, error);
@@ -315,8 +334,7 @@ static int train_and_test(const struct train_values *values, struct session *ses
 	if (!ret)
 		ret = train_session(values, session, result, &train_s, error);
 	if (!ret)
-		ret = predict(&values->places, session, "test", session_head(session), &adapted,
-			      &test_s, error);
+		ret = predict(&values->places, session, "test", NULL, &adapted, &test_s, error);
 	if (!ret)
 		ret = save_results(values, session, adapted, error);
 	if (!ret) {

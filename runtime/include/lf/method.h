@@ -19,20 +19,34 @@ enum lf_merge {
 	LF_MERGE_PRODUCT, /* dW = (sum_i c_i B_i) (sum_j c_j A_j) */
 };
 
+enum lf_coefficients {
+	LF_COEFFICIENTS_BLOCK, /* one a module and block */
+	LF_COEFFICIENTS_MODEL, /* one a module, for all blocks */
+};
+
 /**
  * struct lf_lorafusion_options - LoRAFusion (10.1145/3716368.3735213)
  * @merge: how the modules are put together
- * @coefficient_rate: learning rate of the coefficients; the authors use 0.02
+ * @coefficients: how many of them there are
+ * @without_magnitudes: coefficients only, y = W0 x + dW x + bias
+ * @coefficient_rate: learning rate of the coefficients; the authors use 0.02. With 0 they are fixed, and a module whose coefficient is
+ *	0 is not read
  * @coefficient_decay: weight decay of the coefficients; theirs is 1e-5
  * @coefficient_l1: factor of mean |c|; theirs is 0.0005
  * @magnitude_rate: learning rate of the magnitudes; theirs is 0.005
+ * @prune: share of all coefficients, the smallest by magnitude, that half of the training makes zero for good; theirs is 0.15, or 0 for none
+ * @switch_off: coefficients below this share of the largest of their block become zero for good at the same time, 0 for none
  */
 struct lf_lorafusion_options {
 	enum lf_merge merge;
+	enum lf_coefficients coefficients;
+	bool without_magnitudes;
 	double coefficient_rate;
 	double coefficient_decay;
 	double coefficient_l1;
 	double magnitude_rate;
+	double prune;
+	double switch_off;
 };
 
 /** lf_lorafusion_defaults() - the authors' settings with the sum of products */
@@ -46,13 +60,41 @@ void lf_lorafusion_defaults(struct lf_lorafusion_options *options);
  * @method: receives the method; free with lf_method_free()
  * @error: reason on failure
  *
- * Trained are one coefficient per module and block, and a magnitude per output of every adapted layer (DoRA): with h = W0 x + dW x, y =
+ * Trained are one coefficient per module and block (or one per module), and a magnitude per output of every adapted layer (DoRA): with h = W0 x + dW x, y =
  * m / n * h + bias and n = ||W0 + dW|| per output, which is recomputed before every step and held fixed in the
  * gradient. No cell is written.
  */
 int lf_lorafusion_create(struct lf_encoder *encoder, struct lf_pool *pool,
 			 const struct lf_lorafusion_options *options, struct lf_method **method,
 			 struct lf_error *error);
+
+/**
+ * lf_lorafusion_set() - give every block the same coefficients
+ * @method: made by lf_lorafusion_create()
+ * @coefficients: [modules]
+ *
+ * What was switched off is switched on again.
+ */
+void lf_lorafusion_set(struct lf_method *method, const float *coefficients);
+
+/**
+ * lf_lorafusion_prune() - make the smallest coefficients of all zero, for good
+ * @method: made by lf_lorafusion_create() with @prune or @switch_off set
+ * @share: of the coefficients, rounded down; from 0 to 1
+ *
+ * Modules whose coefficient is zero for good are not read any more, forward or backward, and their coefficient is not trained any more.
+ */
+void lf_lorafusion_prune(struct lf_method *method, double share);
+
+/**
+ * lf_lorafusion_switch_off() - make coefficients zero, for good, that are below a share of the largest |c| of their block
+ * @method: made by lf_lorafusion_create() with @prune or @switch_off set
+ * @share: from 0 to 1
+ */
+void lf_lorafusion_switch_off(struct lf_method *method, double share);
+
+/** lf_lorafusion_modules_read() - modules that a pass reads, summed over the blocks that the pool adapts; @all: those there are, may be NULL */
+uint32_t lf_lorafusion_modules_read(const struct lf_method *method, uint32_t *all);
 
 /**
  * enum lf_place - where the matrices that a method trains are
@@ -239,6 +281,21 @@ int lf_full_create(struct lf_encoder *encoder, const struct lf_full_options *opt
 /** lf_lora_write() - write what a LoRA or DoRA method has learned as a PEFT adapter in fp16 */
 int lf_lora_write(const struct lf_method *method, const char *directory, const char *base_model,
 		  struct lf_error *error);
+
+/**
+ * lf_lora_read() - a LoRA or DoRA method with what a PEFT directory holds
+ * @encoder: the backbone; must outlive the method
+ * @directory: as PEFT or lf_lora_write() wrote it; lf_adapter_read() tells what is refused
+ * @method: receives the method, ready for lf_method_prepare(); free with lf_method_free()
+ * @error: reason on failure; names the file and the field
+ *
+ * Layers of different ranks and scales are brought to one rank and the scale 1, which changes none of their products. The
+ * learning rates are 0.
+ *
+ * Return: 0, -ENOMEM, -ENOSPC, what lf_adapter_read() fails with.
+ */
+int lf_lora_read(struct lf_encoder *encoder, const char *directory, struct lf_method **method,
+		 struct lf_error *error);
 
 /** lf_method_free() - free; must not be attached any more. NULL is ignored */
 void lf_method_free(struct lf_method *method);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""BERT with adapted linear layers, every linear layer read from a device: LoRAFusion and LoRA.
+"""BERT with adapted linear layers, every linear layer read from a device, and what adapts them.
 
 The reference of the runtime's training. Gradients come from autograd alone; no formula
 of the runtime is repeated. What a device makes of a vector is written from the number
@@ -98,7 +98,7 @@ class DeviceBert(bert_reference.Bert):
         self.inputs[name].append(x)
         bias = self.tensors[name + ".bias"]
         if name in self.adapters:
-            return self.adapters[name](x, self.matrices[name]) + bias
+            return self.adapters[name](x, self.matrices[name], bias)
         return Read.apply(x, self.matrices[name]) + bias
 
     def input_gradient(self, name):
@@ -139,10 +139,10 @@ class FusedLayer:
             groups = torch.einsum("i,tik->tk", self.coefficients, groups)[:, None]
         return (self.coefficients[None, :, None] * groups).reshape(z.shape)
 
-    def __call__(self, x, matrix):
+    def __call__(self, x, matrix, bias):
         fused = self.fuse(Read.apply(x, self.a))
         h = Read.apply(x, matrix) + Read.apply(fused, self.b)
-        return self.magnitudes / self.norms * h
+        return self.magnitudes / self.norms * h + bias
 
 
 class LoraLayer:
@@ -151,5 +151,99 @@ class LoraLayer:
     def __init__(self, a, b, scale):
         self.a, self.b, self.scale = a, b, scale
 
-    def __call__(self, x, matrix):
-        return Read.apply(x, matrix) + self.scale * (x @ self.a.T) @ self.b.T
+    def __call__(self, x, matrix, bias):
+        return Read.apply(x, matrix) + self.scale * (x @ self.a.T) @ self.b.T + bias
+
+
+class ReadTrained(torch.autograd.Function):
+    """A read of a matrix that is trained: its weight's gradient passes the rounding to levels."""
+
+    @staticmethod
+    def forward(ctx, x, weight, device):
+        ctx.matrix = device(weight.detach())
+        ctx.save_for_backward(x)
+        return ctx.matrix.forward(x)
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, = ctx.saved_tensors
+        return ctx.matrix.transposed(dy), dy.T @ x, None
+
+
+class PlacedLoraLayer:
+    """W0 x + (scale B) A x, A and scale B on crossbars."""
+
+    def __init__(self, a, b, scale, device):
+        self.a, self.b, self.scale, self.device = a, b, scale, device
+
+    def __call__(self, x, matrix, bias):
+        z = ReadTrained.apply(x, self.a, self.device)
+        added = ReadTrained.apply(z, self.scale * self.b, self.device)
+        return Read.apply(x, matrix) + added + bias
+
+
+class DoraLayer:
+    """m / n (W0 x + scale B A x), n the detached norm of the rows of W0 + scale B A."""
+
+    def __init__(self, weight, a, b, scale, magnitudes):
+        self.a, self.b, self.scale, self.magnitudes = a, b, scale, magnitudes
+        self.norms = (weight + scale * b @ a).norm(dim=1).detach()
+
+    def __call__(self, x, matrix, bias):
+        h = Read.apply(x, matrix) + self.scale * (x @ self.a.T) @ self.b.T
+        return self.magnitudes / self.norms * h + bias
+
+
+class MagnitudeLayer:
+    """m / n (W0 x), n the norm of the rows of W0."""
+
+    def __init__(self, weight, magnitudes):
+        self.magnitudes, self.norms = magnitudes, weight.norm(dim=1)
+
+    def __call__(self, x, matrix, bias):
+        return self.magnitudes / self.norms * Read.apply(x, matrix) + bias
+
+
+class BiasLayer:
+    """W0 x with another bias."""
+
+    def __init__(self, bias):
+        self.bias = bias
+
+    def __call__(self, x, matrix, bias):
+        return Read.apply(x, matrix) + self.bias
+
+
+class Ia3Layer:
+    """Outputs, bias included, or inputs times scales."""
+
+    def __init__(self, scales, of_input):
+        self.scales, self.of_input = scales, of_input
+
+    def __call__(self, x, matrix, bias):
+        if self.of_input:
+            return Read.apply(self.scales * x, matrix) + bias
+        return self.scales * (Read.apply(x, matrix) + bias)
+
+
+class VeraLayer:
+    """W0 x + b * (B (d * (A x))), A and B not trained."""
+
+    def __init__(self, a, b, scale_d, scale_b):
+        self.a, self.b, self.scale_d, self.scale_b = a, b, scale_d, scale_b
+
+    def __call__(self, x, matrix, bias):
+        z = self.scale_d * (x @ self.a.T)
+        return Read.apply(x, matrix) + self.scale_b * (z @ self.b.T) + bias
+
+
+class FullLayer:
+    """A weight and a bias that are trained; device is None for a dense product of the host."""
+
+    def __init__(self, weight, bias, device):
+        self.weight, self.bias, self.device = weight, bias, device
+
+    def __call__(self, x, matrix, bias):
+        if self.device is None:
+            return x @ self.weight.T + self.bias
+        return ReadTrained.apply(x, self.weight, self.device) + self.bias

@@ -35,6 +35,8 @@ MODULES = 3
 RANK = 4
 LORA_RANK = 2
 LORA_ALPHA = 3.0
+VERA_RANK = 5
+VERA_SEED = 7
 TEMPERATURE = 0.05
 SENTENCE_WORDS = (4, 1, 9, 2, 11, 6)
 LABEL_WORDS = (2, 1, 3)
@@ -127,6 +129,35 @@ def write_module(directory, kinds, number, module):
         tensors["base_model.model.%s.lora_A.weight" % path] = a
         tensors["base_model.model.%s.lora_B.weight" % path] = b
     write_safetensors(os.path.join(directory, "adapter_model.safetensors"), tensors, "F16")
+
+
+class SplitMix:
+    """The runtime's generator, runtime/adapt/random.h, for what it draws and does not save."""
+
+    MASK = (1 << 64) - 1
+
+    def __init__(self, seed, use, part):
+        self.state = seed
+        self.state = self.next() ^ use
+        self.state = self.next() ^ part
+        self.state = self.next()
+
+    def next(self):
+        self.state = (self.state + 0x9e3779b97f4a7c15) & self.MASK
+        z = self.state
+        z = ((z ^ z >> 30) * 0xbf58476d1ce4e5b9) & self.MASK
+        z = ((z ^ z >> 27) * 0x94d049bb133111eb) & self.MASK
+        return z ^ z >> 31
+
+    def kaiming(self, rows, columns):
+        """A tensor, uniform in +-sqrt(6 / columns)."""
+        bound = (6.0 / columns) ** 0.5
+        values = [(2.0 * (self.next() >> 40) / (1 << 24) - 1.0) * bound
+                  for _ in range(rows * columns)]
+        return torch.tensor(values, dtype=torch.double).reshape(rows, columns)
+
+
+FROZEN_USE = 5  # LF_RANDOM_FROZEN
 
 
 class Task:
@@ -251,6 +282,122 @@ class Golden:
             self.expected[case + name + "_gradient"] = torch.cat([m.grad.reshape(-1)
                                                                   for m in flat])
 
+    def layers(self, targets):
+        """[(path, outputs, inputs)] of the adapted layers."""
+        return [(path, *self.tensors[path + ".weight"].shape) for path in
+                adapted_bert.layer_paths(CONFIG["num_hidden_layers"], POOLS[targets])]
+
+    def stretched(self, values):
+        """Trained values near those a method starts at."""
+        drawn = values * self.draw.normal(values.shape, 0.1, 1.0)
+        return drawn.float().double().requires_grad_()
+
+    def expect(self, case, groups):
+        """CASE.NAME and .NAME_gradient: the tensors of a group one behind the other."""
+        for name, tensors in groups.items():
+            self.expected[case + name] = torch.cat([t.reshape(-1) for t in tensors])
+            self.expected[case + name + "_gradient"] = torch.cat([t.grad.reshape(-1)
+                                                                  for t in tensors])
+
+    def placed_lora(self, device, targets):
+        """As lora(), with A and scaled B on crossbars."""
+        case = "%s.placed-%s." % (device, targets)
+        bert = self.bert(device)
+        groups = {"a": [], "b": []}
+        for path, outputs, inputs in self.layers(targets):
+            groups["a"].append(self.draw.normal((LORA_RANK, inputs), 0.3).requires_grad_())
+            groups["b"].append(self.draw.normal((outputs, LORA_RANK), 0.3).requires_grad_())
+            bert.adapters[path] = adapted_bert.PlacedLoraLayer(
+                groups["a"][-1], groups["b"][-1], LORA_ALPHA / LORA_RANK,
+                adapted_bert.MATRICES[device])
+        self.backward(case, bert, device)
+        self.expect(case, groups)
+
+    def dora(self, device, targets):
+        """.a, .b, .magnitudes"""
+        case = "%s.dora-%s." % (device, targets)
+        bert = self.bert(device)
+        groups = {"a": [], "b": [], "magnitudes": []}
+        for path, outputs, inputs in self.layers(targets):
+            groups["a"].append(self.draw.normal((LORA_RANK, inputs), 0.3).requires_grad_())
+            groups["b"].append(self.draw.normal((outputs, LORA_RANK), 0.3).requires_grad_())
+            layer = adapted_bert.DoraLayer(bert.matrices[path].values, groups["a"][-1],
+                                           groups["b"][-1], LORA_ALPHA / LORA_RANK, None)
+            layer.magnitudes = self.stretched(layer.norms)
+            groups["magnitudes"].append(layer.magnitudes)
+            bert.adapters[path] = layer
+        self.backward(case, bert, device)
+        self.expect(case, groups)
+
+    def magnitude(self, device, targets):
+        """.magnitudes"""
+        case = "%s.magnitude-%s." % (device, targets)
+        bert = self.bert(device)
+        groups = {"magnitudes": []}
+        for path, _, _ in self.layers(targets):
+            layer = adapted_bert.MagnitudeLayer(bert.matrices[path].values, None)
+            layer.magnitudes = self.stretched(layer.norms)
+            groups["magnitudes"].append(layer.magnitudes)
+            bert.adapters[path] = layer
+        self.backward(case, bert, device)
+        self.expect(case, groups)
+
+    def bitfit(self, device, targets):
+        """.biases"""
+        case = "%s.bitfit-%s." % (device, targets)
+        bert = self.bert(device)
+        groups = {"biases": []}
+        for path, _, _ in self.layers(targets):
+            groups["biases"].append(self.stretched(self.tensors[path + ".bias"]))
+            bert.adapters[path] = adapted_bert.BiasLayer(groups["biases"][-1])
+        self.backward(case, bert, device)
+        self.expect(case, groups)
+
+    def ia3(self, device):
+        """.scales, of keys, values and the output layer's input block by block"""
+        case = "%s.ia3." % device
+        bert = self.bert(device)
+        groups = {"scales": []}
+        for path, outputs, inputs in self.layers("all"):
+            if not path.endswith((".key", ".value", "%s.output.dense" % path.split(".")[2])):
+                continue
+            of_input = path.endswith("output.dense")
+            groups["scales"].append(self.stretched(torch.ones(inputs if of_input else outputs)))
+            bert.adapters[path] = adapted_bert.Ia3Layer(groups["scales"][-1], of_input)
+        self.backward(case, bert, device)
+        self.expect(case, groups)
+
+    def vera(self, device, targets):
+        """.d, .b; the matrices are drawn as the runtime draws them"""
+        case = "%s.vera-%s." % (device, targets)
+        bert = self.bert(device)
+        groups = {"d": [], "b": []}
+        for path, outputs, inputs in self.layers(targets):
+            random_bits = SplitMix(VERA_SEED, FROZEN_USE, inputs << 32 | outputs)
+            a = random_bits.kaiming(VERA_RANK, inputs)
+            b = random_bits.kaiming(outputs, VERA_RANK)
+            groups["d"].append(self.draw.normal((VERA_RANK,), 0.3).requires_grad_())
+            groups["b"].append(self.draw.normal((outputs,), 0.3).requires_grad_())
+            bert.adapters[path] = adapted_bert.VeraLayer(a, b, groups["d"][-1], groups["b"][-1])
+        self.backward(case, bert, device)
+        self.expect(case, groups)
+
+    def full(self, device, targets, placed):
+        """.weights, .biases; without values, which are the model's: gradients alone"""
+        case = "%s.%s-%s." % (device, "replaced" if placed else "full", targets)
+        bert = self.bert(device)
+        groups = {"weights": [], "biases": []}
+        for path, _, _ in self.layers(targets):
+            groups["weights"].append(self.tensors[path + ".weight"].clone().requires_grad_())
+            groups["biases"].append(self.tensors[path + ".bias"].clone().requires_grad_())
+            bert.adapters[path] = adapted_bert.FullLayer(
+                groups["weights"][-1], groups["biases"][-1],
+                adapted_bert.MATRICES[device] if placed else None)
+        self.backward(case, bert, device)
+        self.expect(case, groups)
+        for name in groups:
+            del self.expected[case + name]
+
     def write(self, directory):
         model = os.path.join(directory, "model")
         os.makedirs(model, exist_ok=True)
@@ -274,6 +421,17 @@ def main():
             for merge in ("sum", "product"):
                 golden.fusion(device, targets, merge)
             golden.lora(device, targets)
+    for device, targets in (("float", "qv"), ("float", "all"), ("ideal", "all")):
+        golden.magnitude(device, targets)
+        golden.dora(device, targets)
+        golden.bitfit(device, targets)
+        golden.vera(device, targets)
+    for device in ("float", "ideal"):
+        golden.ia3(device)
+    golden.full("float", "all", False)
+    # In fp32 cells these are what they are on the host.
+    golden.placed_lora("ideal", "all")
+    golden.full("ideal", "all", True)
     golden.write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "gradients"))
 
 

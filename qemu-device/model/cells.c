@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * Where the weights of a matrix lie in the memory, see image.h, and what lies there: row by row for who writes and reads
- * them, column by column for who converts them.
+ * them, column by column for who converts them; and whether it is still what was written.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "device.h"
@@ -69,6 +71,102 @@ void xbar_cells_read_row(const struct xbar *xbar, const struct matrix *matrix, u
 				to[c] = from[QUAD * c + row % QUAD];
 		to += columns * xbar->weight_bytes;
 	}
+}
+
+/**
+ * xbar_cells_checksum() - CRC-32C of weights, row by row
+ * @first: first row
+ * @end: row after the last
+ * @checksum: of the rows before, 0 when there are none
+ *
+ * Return: that of the rows before and these.
+ */
+uint32_t xbar_cells_checksum(const struct xbar *xbar, const struct matrix *matrix, uint32_t first,
+			     uint32_t end, uint32_t checksum)
+{
+	uint32_t weights[XBAR_DIMENSION_MAX]; /* fp32, or as many of int8 */
+	size_t bytes = (size_t)matrix->entry.cols * xbar->weight_bytes;
+
+	for (uint32_t row = first; row < end; row++) {
+		xbar_cells_read_row(xbar, matrix, row, weights);
+		checksum = xbar->kernels->checksum(checksum, weights, bytes);
+	}
+	return checksum;
+}
+
+static bool is_zero(const uint8_t *bytes, size_t count)
+{
+	return !count || (!bytes[0] && !memcmp(bytes, bytes + 1, count - 1));
+}
+
+/* Whether the cells of a tile beyond the first @rows rows and @columns columns hold nothing: they are driven with nothing, but load the wires. */
+static bool is_blank_beyond(const struct xbar *xbar, const uint8_t *cells, uint32_t rows,
+			    uint32_t columns)
+{
+	/* Rows that lie together, and what is next to each other: a weight of each of them. */
+	uint32_t together = xbar->params.format == LF_FORMAT_INT8 ? QUAD : 1;
+	size_t group_bytes = (size_t)together * xbar->weight_bytes;
+	size_t line_bytes = xbar->tile_weights * group_bytes;
+
+	for (uint32_t row = 0; row < xbar->params.tile_rows; row += together, cells += line_bytes) {
+		size_t used = row < rows ? columns * group_bytes : 0;
+
+		if (!is_zero(cells + used, line_bytes - used))
+			return false;
+		for (size_t i = 0; row < rows && rows - row < together && i < used; i++)
+			if (i % group_bytes >= (rows - row) * xbar->weight_bytes && cells[i])
+				return false;
+	}
+	return true;
+}
+
+static bool is_blank_around(const struct xbar *xbar, const struct matrix *matrix)
+{
+	for (uint32_t i = 0; i < matrix->tile_rows; i++) {
+		uint32_t left = matrix->entry.rows - i * xbar->params.tile_rows;
+		uint32_t rows = left < xbar->params.tile_rows ? left : xbar->params.tile_rows;
+
+		for (uint32_t j = 0; j < matrix->tile_cols; j++) {
+			uint32_t columns = columns_of(xbar, matrix, j);
+
+			if ((rows < xbar->params.tile_rows || columns < xbar->tile_weights) &&
+			    !is_blank_beyond(xbar, xbar_cells_tile(xbar, matrix, i, j), rows,
+					     columns))
+				return false;
+		}
+	}
+	return true;
+}
+
+/**
+ * xbar_cells_attach() - whether the cells of all matrices are as they were written
+ * @cut: matrix whose weights have been checked with the refresh that was cut, or NULL
+ *
+ * Changes nothing. Torn matrices are nobody's.
+ *
+ * Return: 0 or -EILSEQ.
+ */
+int xbar_cells_attach(const struct xbar *xbar, const struct matrix *cut,
+		      char message[XBAR_MESSAGE_BYTES])
+{
+	for (uint32_t i = 0; i < xbar->params.matrices; i++) {
+		const struct matrix *matrix = &xbar->matrices[i];
+		const struct image_matrix *entry = &matrix->entry;
+
+		if (matrix->state < LF_MATRIX_COMMITTED ||
+		    ((matrix == cut || xbar_cells_checksum(xbar, matrix, 0, entry->rows, 0) ==
+					       entry->cells_checksum) &&
+		     is_blank_around(xbar, matrix)))
+			continue;
+		if (message)
+			snprintf(message, XBAR_MESSAGE_BYTES,
+				 "cells of matrix %u%s%.*s: wrong checksum; the memory is left as "
+				 "it is",
+				 entry->matrix, matrix->state == LF_MATRIX_PUBLISHED ? ", " : "",
+				 LF_NAME_BYTES, (const char *)entry->publication.name);
+		return -EILSEQ;
+	}
+	return 0;
 }
 
 static uint32_t quads_of(uint32_t size, uint32_t group, uint32_t index)

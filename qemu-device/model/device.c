@@ -118,6 +118,7 @@ void xbar_device_settle(struct xbar *xbar, const struct tally *tally)
 
 static int attach(struct xbar *xbar, char *message)
 {
+	const struct matrix *cut = NULL;
 	int error = attach_counters(xbar, message);
 
 	if (!error)
@@ -129,7 +130,9 @@ static int attach(struct xbar *xbar, char *message)
 	if (!error)
 		error = xbar_spares_attach(xbar, message);
 	if (!error)
-		error = xbar_refresh_attach(xbar, message);
+		error = xbar_refresh_attach(xbar, &cut, message);
+	if (!error)
+		error = xbar_cells_attach(xbar, cut, message);
 	return error;
 }
 

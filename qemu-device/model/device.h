@@ -115,7 +115,8 @@ void xbar_refresh_watch(struct xbar *xbar, const struct matrix *matrix);
 void xbar_refresh_time_passed(struct xbar *xbar, uint64_t before_ns);
 uint16_t xbar_refresh_execute(struct xbar *xbar, struct matrix *matrix, uint32_t account_number,
 			      struct tally *tally, uint64_t *cells);
-int xbar_refresh_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES]);
+int xbar_refresh_attach(struct xbar *xbar, const struct matrix **cut,
+			char message[XBAR_MESSAGE_BYTES]);
 int xbar_refresh_recover(struct xbar *xbar);
 
 /* placement.c */
@@ -157,6 +158,10 @@ void xbar_ledger_settle(struct xbar *xbar, struct account *account, uint64_t cel
 void xbar_ledger_set_quota(struct xbar *xbar, struct account *account, uint64_t cells);
 
 /* cells.c */
+int xbar_cells_attach(const struct xbar *xbar, const struct matrix *cut,
+		      char message[XBAR_MESSAGE_BYTES]);
+uint32_t xbar_cells_checksum(const struct xbar *xbar, const struct matrix *matrix, uint32_t first,
+			     uint32_t end, uint32_t checksum);
 void xbar_cells_write_row(struct xbar *xbar, const struct matrix *matrix, uint32_t row,
 			  const void *weights);
 void xbar_cells_read_row(const struct xbar *xbar, const struct matrix *matrix, uint32_t row,

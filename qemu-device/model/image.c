@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checksum.h"
 #include "image.h"
-#include "nv.h"
 
 static uint64_t page_up(uint64_t offset)
 {
@@ -30,7 +30,7 @@ void xbar_image_layout(const struct xbar_params *params, struct xbar_image_layou
 	layout->spares = page_up(layout->tiles + tiles * sizeof(uint64_t));
 	layout->wear = page_up(layout->spares + tiles * params->spare_weights * sizeof(uint16_t));
 	layout->wear_groups = (params->tile_rows + params->wear_rows - 1) / params->wear_rows;
-	layout->journal = page_up(layout->wear + tiles * layout->wear_groups * sizeof(uint32_t));
+	layout->journal = page_up(layout->wear + tiles * layout->wear_groups * sizeof(uint64_t));
 	widest = tiles * xbar_params_weights(params);
 	if (widest > XBAR_DIMENSION_MAX)
 		widest = XBAR_DIMENSION_MAX;
@@ -51,7 +51,7 @@ static uint32_t header_checksum(const struct xbar_image_header *header)
 {
 	size_t start = offsetof(struct xbar_image_header, format);
 
-	return xbar_crc32(0, (const uint8_t *)header + start, sizeof(*header) - start);
+	return xbar_crc32c_scalar(0, (const uint8_t *)header + start, sizeof(*header) - start);
 }
 
 void xbar_image_header(const struct xbar_params *params, struct xbar_image_header *header)

@@ -11,7 +11,7 @@
  *              without a matrix how many stuck cells it had when it was erased last; then a CRC-8 of both
  *   spares     spare_weights numbers of 16 bits a tile: which column of weights a spare one stands in for, plus one;
  *              0 for none. Means nothing for a tile without an owner
- *   wear       a counter of 32 bits for each wear_rows rows of a tile
+ *   wear       a word for each wear_rows rows of a tile: its counter of 32 bits, zeros, then a CRC-8 as above
  *   journal    one record of struct image_journal: the LF_OP_REFRESH in progress; then two slots of weights, which its
  *              rows go through
  *   cells      tile_rows x tile_weights weights a tile. int8: [tile_rows / 4][tile_weights][4], the order in which
@@ -28,7 +28,7 @@
 #include "params.h"
 
 #define IMAGE_MAGIC	   0x31676d4972616258ull /* "XbarImg1" */
-#define IMAGE_VERSION	   2u
+#define IMAGE_VERSION	   3u
 #define IMAGE_PAGE	   4096
 
 /* Owners that are no matrix; identifiers of matrices are below. */
@@ -42,7 +42,7 @@
 
 /**
  * struct xbar_image_header - what a device must agree on with its memory
- * @checksum: CRC-32 of what follows it
+ * @checksum: CRC-32C of what follows it
  */
 struct xbar_image_header {
 	uint64_t magic;
@@ -91,7 +91,8 @@ struct image_counters {
  * @programmed_ns: modelled time of its COMMIT or last REFRESH: the age of its cells counts from here
  * @refreshes: times it was refreshed; with the identifier and the place, the key of what its writes drew
  * @failed_cells: see struct lf_matrix_info, as the following
- * @spares_checksum: CRC-32 of what the spares section says of its tiles, in their order
+ * @spares_checksum: CRC-32C of what the spares section says of its tiles, in their order
+ * @cells_checksum: of its weights, [@rows][@cols]; a torn matrix has none yet
  */
 struct image_matrix {
 	uint32_t matrix;
@@ -108,6 +109,8 @@ struct image_matrix {
 	uint32_t stuck_before;
 	uint32_t spares;
 	uint32_t spares_checksum;
+	uint32_t cells_checksum;
+	uint32_t reserved;
 };
 
 /**
@@ -130,8 +133,9 @@ struct image_account {
  * @first: rows before this one have been written
  * @rows: rows from @first on that may have been written, and are in the slot
  * @slot: of their weights, [@rows][cols]
- * @checksum: CRC-32 of those
+ * @checksum: CRC-32C of all rows up to and with those, as they are written
  * @start_ns: modelled time at which it began and its cells are read
+ * @checksum_before: of the same rows as they were before: continued over those that follow it is that of the entry
  */
 struct image_journal {
 	uint32_t matrix;
@@ -141,6 +145,8 @@ struct image_journal {
 	uint32_t slot;
 	uint32_t checksum;
 	uint64_t start_ns;
+	uint32_t checksum_before;
+	uint32_t reserved;
 };
 
 #define IMAGE_COUNTERS_STRIDE 2048
@@ -150,9 +156,9 @@ struct image_journal {
 
 LF_ASSERT_SIZE(struct xbar_image_header, 112);
 LF_ASSERT_SIZE(struct image_counters, 26 * 8);
-LF_ASSERT_SIZE(struct image_matrix, 136);
+LF_ASSERT_SIZE(struct image_matrix, 144);
 LF_ASSERT_SIZE(struct image_account, 32);
-LF_ASSERT_SIZE(struct image_journal, 32);
+LF_ASSERT_SIZE(struct image_journal, 40);
 
 /* Offsets of the sections and the size of the whole, bytes. */
 struct xbar_image_layout {

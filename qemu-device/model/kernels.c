@@ -7,19 +7,21 @@
 #include "kernels.h"
 #include "params.h"
 
-#define KERNELS(variant)                                                                     \
-	{                                                                                    \
-#variant, xbar_magnitude_##variant, xbar_quantise_##variant,                 \
-			xbar_spread_##variant,                                               \
-			{ xbar_gemm_##variant, xbar_gemm_transpose_##variant },              \
-			  xbar_finish_##variant, xbar_convert_##variant, xbar_read_##variant \
+/* @checksum: the instruction set that it needs. */
+#define KERNELS(variant, checksum)                                                            \
+	{                                                                                     \
+#variant, xbar_magnitude_##variant, xbar_quantise_##variant,                  \
+			xbar_spread_##variant,                                                \
+			{ xbar_gemm_##variant, xbar_gemm_transpose_##variant },               \
+			  xbar_finish_##variant, xbar_convert_##variant, xbar_read_##variant, \
+			  xbar_crc32c_##checksum                                              \
 	}
 
-static const struct kernels scalar = KERNELS(scalar);
+static const struct kernels scalar = KERNELS(scalar, scalar);
 
 #ifdef __x86_64__
-static const struct kernels avx2 = KERNELS(avx2);
-static const struct kernels avx512 = KERNELS(avx512);
+static const struct kernels avx2 = KERNELS(avx2, avx2);
+static const struct kernels avx512 = KERNELS(avx512, avx2);
 
 static bool has_avx512(void)
 {

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "checksum.h"
 #include "reading.h"
 
 /* Outputs that the exact product computes together; sums are [vectors][KERNEL_COLUMNS]. */
@@ -112,6 +113,7 @@ struct finish {
  *	weights, @lines what drives it, [quads][KERNEL_VECTORS][8 bit-cycles] bytes a block of vectors, each byte the bits of four
  *	rows, @line_stride bytes from block to block. Returns how many conversions of the first @vectors vectors clipped
  * @read: see xbar_read_scalar()
+ * @checksum: see checksum.h
  */
 struct kernels {
 	const char *name;
@@ -129,6 +131,7 @@ struct kernels {
 			    uint32_t vectors, int32_t *sums);
 	uint64_t (*read)(const struct reading *reading, const struct read *read,
 			 int32_t (*sums)[4]);
+	uint32_t (*checksum)(uint32_t crc, const void *data, size_t bytes);
 };
 
 /* @simd: enum xbar_simd. 0 or -EINVAL when the processor does not have it. */

@@ -31,6 +31,7 @@ static uint16_t check_publication(const struct lf_publication *publication)
 static void commit(struct xbar *xbar, struct matrix *matrix)
 {
 	matrix->entry.programmed_ns = xbar->counters.time_ns;
+	matrix->entry.cells_checksum = xbar_cells_checksum(xbar, matrix, 0, matrix->entry.rows, 0);
 	matrix->generation++;
 	xbar_directory_update(xbar, matrix, LF_MATRIX_COMMITTED);
 	xbar_refresh_watch(xbar, matrix);

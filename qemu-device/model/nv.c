@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "checksum.h"
 #include "nv.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the image is little-endian");
@@ -49,28 +50,9 @@ void xbar_nv_persist(struct xbar_nv *nv)
 	nv->low = nv->high = 0;
 }
 
-uint32_t xbar_crc32(uint32_t crc, const void *data, size_t bytes)
-{
-	/* Remainders of the 16 nibbles for the reflected polynomial 0xedb88320. */
-	static const uint32_t remainders[16] = {
-		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-		0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-	};
-	const uint8_t *byte = data;
-
-	crc = ~crc;
-	for (size_t i = 0; i < bytes; i++) {
-		crc ^= byte[i];
-		crc = (crc >> 4) ^ remainders[crc & 15];
-		crc = (crc >> 4) ^ remainders[crc & 15];
-	}
-	return ~crc;
-}
-
 static uint32_t record_checksum(uint8_t state, const void *body, size_t bytes)
 {
-	return xbar_crc32(xbar_crc32(0, &state, 1), body, bytes);
+	return xbar_crc32c_scalar(xbar_crc32c_scalar(0, &state, 1), body, bytes);
 }
 
 static uint64_t head_of(const uint8_t *memory, uint64_t offset)

@@ -47,7 +47,4 @@ void xbar_nv_record_write(struct xbar_nv *nv, uint64_t offset, uint8_t state, co
 /* Read a record: its state, 0 when there is none, -EILSEQ when it is damaged. */
 int xbar_nv_record_read(const uint8_t *memory, uint64_t offset, void *body, size_t bytes);
 
-/* CRC-32 (IEEE 802.3) of @bytes, continued from @crc, which starts at 0. */
-uint32_t xbar_crc32(uint32_t crc, const void *data, size_t bytes);
-
 #endif

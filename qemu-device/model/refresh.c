@@ -10,8 +10,11 @@
  *   the quota is reserved and the wear counted
  *   the journal says that the matrix is being refreshed            from here on it will be
  *   for some rows after some rows: read, into the free slot; the journal says so; to the cells
- *   the entry gets a new time and a new key                        from here on it is
+ *   the entry gets a new time, key and checksum                    from here on it is
  *   the journal is empty
+ *
+ * In between the checksum of the entry holds for no state of the cells: the journal has one of what has been written, and one of
+ * what that replaced, which with the rest of the rows makes that of the entry.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -190,7 +193,11 @@ static void write_rest(struct xbar *xbar, struct matrix *matrix, struct image_jo
 		refreshing->first = journal->first;
 		xbar_device_parallel(xbar, journal->rows, read_row, refreshing);
 		bytes = journal->rows * row_bytes(xbar, matrix);
-		journal->checksum = xbar_crc32(0, refreshing->weights, bytes);
+		journal->checksum =
+			xbar->kernels->checksum(journal->checksum, refreshing->weights, bytes);
+		journal->checksum_before = xbar_cells_checksum(xbar, matrix, journal->first,
+							       journal->first + journal->rows,
+							       journal->checksum_before);
 		/* On the medium before the record that names it: a record has a barrier of its own. */
 		xbar_nv_write(&xbar->nv, slot_offset(xbar, journal->slot), refreshing->weights,
 			      bytes);
@@ -207,6 +214,7 @@ static uint64_t finish(struct xbar *xbar, struct matrix *matrix,
 
 	matrix->entry.refreshes = journal->refreshes + 1;
 	matrix->entry.programmed_ns = journal->start_ns;
+	matrix->entry.cells_checksum = journal->checksum;
 	xbar_energy_charge_read(&xbar->params, matrix->entry.rows, matrix->entry.cols, tally);
 	xbar_program_account(xbar, matrix, 0, matrix->entry.rows, matrix->entry.refreshes, tally,
 			     &pulses, &failed);
@@ -288,7 +296,6 @@ static int find_cut(struct xbar *xbar, struct image_journal *journal, struct mat
 	int state = xbar_nv_record_read(xbar->nv.memory, xbar->layout.journal, journal,
 					sizeof(*journal));
 	struct matrix *matrix;
-	uint64_t bytes;
 
 	*found = NULL;
 	if (state == 0)
@@ -302,29 +309,58 @@ static int find_cut(struct xbar *xbar, struct image_journal *journal, struct mat
 		return 0;
 	if (matrix->entry.refreshes != journal->refreshes)
 		return damaged(message, "it is not of this time");
-	bytes = journal->rows * row_bytes(xbar, matrix);
 	if (journal->first > matrix->entry.rows ||
 	    journal->rows > matrix->entry.rows - journal->first || journal->slot > 1 ||
-	    bytes > xbar->layout.slot_bytes)
+	    journal->rows * row_bytes(xbar, matrix) > xbar->layout.slot_bytes)
 		return damaged(message, "impossible rows");
-	if (journal->checksum !=
-	    xbar_crc32(0, xbar->nv.memory + slot_offset(xbar, journal->slot), bytes))
-		return damaged(message, "its rows have a wrong checksum");
 	*found = matrix;
 	return 0;
 }
 
-/* Whether the journal makes sense; to be called with the directory attached. 0 or -EILSEQ. */
-int xbar_refresh_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES])
+/* Whether what a cut refresh has written, is writing and has yet to write is what it was; 0 or -EILSEQ. */
+static int check_rows(const struct xbar *xbar, const struct matrix *matrix,
+		      const struct image_journal *journal, char *message)
+{
+	uint32_t next = journal->first + journal->rows;
+	uint32_t written = xbar_cells_checksum(xbar, matrix, 0, journal->first, 0);
+
+	written =
+		xbar->kernels->checksum(written, xbar->nv.memory + slot_offset(xbar, journal->slot),
+					journal->rows * row_bytes(xbar, matrix));
+	if (written != journal->checksum ||
+	    xbar_cells_checksum(xbar, matrix, next, matrix->entry.rows, journal->checksum_before) !=
+		    matrix->entry.cells_checksum) {
+		if (message)
+			snprintf(message, XBAR_MESSAGE_BYTES,
+				 "cells of matrix %u, whose refresh was cut: wrong checksum",
+				 matrix->entry.matrix);
+		return -EILSEQ;
+	}
+	return 0;
+}
+
+/**
+ * xbar_refresh_attach() - whether the journal makes sense, and the cells with it
+ * @cut: receives the matrix whose refresh was cut, NULL when there is none
+ *
+ * To be called with the directory attached.
+ *
+ * Return: 0 or -EILSEQ.
+ */
+int xbar_refresh_attach(struct xbar *xbar, const struct matrix **cut,
+			char message[XBAR_MESSAGE_BYTES])
 {
 	struct image_journal journal;
 	struct matrix *matrix;
 	int error = find_cut(xbar, &journal, &matrix, message);
 
+	*cut = matrix;
+	if (error || !matrix)
+		return error;
 	/* Its cells are read as they were when it began. */
-	if (!error && matrix && xbar->counters.time_ns < journal.start_ns)
+	if (xbar->counters.time_ns < journal.start_ns)
 		xbar->counters.time_ns = journal.start_ns;
-	return error;
+	return check_rows(xbar, matrix, &journal, message);
 }
 
 /* Completes a refresh that was cut; may itself be cut and repeated. 0, -ENOMEM with nothing done. */

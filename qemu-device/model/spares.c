@@ -52,9 +52,9 @@ static uint32_t checksum_of(const struct xbar *xbar, const struct matrix *matrix
 	uint32_t checksum = 0;
 
 	for (uint32_t i = 0; i < matrix->tile_rows * matrix->tile_cols; i++)
-		checksum =
-			xbar_crc32(checksum, xbar->nv.memory + map_offset(xbar, matrix->tiles[i]),
-				   map_bytes(xbar));
+		checksum = xbar_crc32c_scalar(checksum,
+					      xbar->nv.memory + map_offset(xbar, matrix->tiles[i]),
+					      map_bytes(xbar));
 	return checksum;
 }
 

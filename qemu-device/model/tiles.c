@@ -23,7 +23,15 @@ static uint64_t tile_word(const struct xbar *xbar, uint32_t tile)
 static uint64_t wear_offset(const struct xbar *xbar, uint32_t tile, uint32_t group)
 {
 	return xbar->layout.wear +
-	       ((uint64_t)tile * xbar->layout.wear_groups + group) * sizeof(uint32_t);
+	       ((uint64_t)tile * xbar->layout.wear_groups + group) * sizeof(uint64_t);
+}
+
+static uint64_t wear_word(const struct xbar *xbar, uint32_t tile, uint32_t group)
+{
+	uint64_t word;
+
+	memcpy(&word, xbar->nv.memory + wear_offset(xbar, tile, group), sizeof(word));
+	return word;
 }
 
 /**
@@ -35,11 +43,7 @@ static uint64_t wear_offset(const struct xbar *xbar, uint32_t tile, uint32_t gro
  */
 uint32_t xbar_tiles_wear(const struct xbar *xbar, uint32_t tile, uint32_t row)
 {
-	uint64_t offset = wear_offset(xbar, tile, row / xbar->params.wear_rows);
-	uint32_t wear;
-
-	memcpy(&wear, xbar->nv.memory + offset, sizeof(wear));
-	return wear;
+	return (uint32_t)wear_word(xbar, tile, row / xbar->params.wear_rows);
 }
 
 uint32_t xbar_tiles_owner(const struct xbar *xbar, uint32_t tile)
@@ -67,6 +71,11 @@ static uint8_t word_checksum(uint64_t word)
 	return checksum;
 }
 
+static bool is_whole(uint64_t word)
+{
+	return word >> 56 == word_checksum(word);
+}
+
 /* Bin 0 is no pulse, bin k 2^(k-1) .. 2^k - 1. */
 static unsigned int wear_bin(uint32_t writes)
 {
@@ -86,26 +95,41 @@ static uint32_t *counter_of(struct xbar *xbar, uint32_t owner)
 	return NULL;
 }
 
+/* The wear of a tile's groups; false when a count is not what was written. */
+static bool attach_wear(struct xbar *xbar, uint32_t tile)
+{
+	for (uint32_t group = 0; group < xbar->layout.wear_groups; group++) {
+		uint64_t word = wear_word(xbar, tile, group);
+		uint32_t wear = (uint32_t)word;
+
+		if (!is_whole(word) || (word >> 32 & 0xffffff))
+			return false;
+		xbar->wear_histogram[wear_bin(wear)]++;
+		if (wear > xbar->tile_wear[tile])
+			xbar->tile_wear[tile] = wear;
+	}
+	return true;
+}
+
+static int damaged(char *message, const char *what, uint32_t tile)
+{
+	if (message)
+		snprintf(message, XBAR_MESSAGE_BYTES, "%s %u: wrong checksum", what, tile);
+	return -EILSEQ;
+}
+
 int xbar_tiles_attach(struct xbar *xbar, char message[XBAR_MESSAGE_BYTES])
 {
 	for (uint32_t tile = 0; tile < xbar->params.tiles; tile++) {
-		const uint32_t *wear = (const void *)(xbar->nv.memory + wear_offset(xbar, tile, 0));
 		uint32_t owner = xbar_tiles_owner(xbar, tile), *counter = counter_of(xbar, owner);
 
-		if (tile_word(xbar, tile) >> 56 != word_checksum(tile_word(xbar, tile)) ||
-		    (owner > IMAGE_MATRIX_LAST && owner < IMAGE_OWNER_BAD)) {
-			if (message)
-				snprintf(message, XBAR_MESSAGE_BYTES, "tile %u: wrong checksum",
-					 tile);
-			return -EILSEQ;
-		}
+		if (!is_whole(tile_word(xbar, tile)) ||
+		    (owner > IMAGE_MATRIX_LAST && owner < IMAGE_OWNER_BAD))
+			return damaged(message, "tile", tile);
 		if (counter)
 			++*counter;
-		for (uint32_t group = 0; group < xbar->layout.wear_groups; group++) {
-			xbar->wear_histogram[wear_bin(wear[group])]++;
-			if (wear[group] > xbar->tile_wear[tile])
-				xbar->tile_wear[tile] = wear[group];
-		}
+		if (!attach_wear(xbar, tile))
+			return damaged(message, "wear of tile", tile);
 		if (xbar->tile_wear[tile] > xbar->wear_max)
 			xbar->wear_max = xbar->tile_wear[tile];
 	}
@@ -145,16 +169,15 @@ void xbar_tiles_release(struct xbar *xbar, uint32_t tile)
 /* Counters stop at their largest value: wear never runs backwards. */
 static void wear_group(struct xbar *xbar, uint32_t tile, uint32_t group)
 {
-	uint64_t offset = wear_offset(xbar, tile, group);
-	uint32_t writes;
+	uint32_t writes = (uint32_t)wear_word(xbar, tile, group);
 
-	memcpy(&writes, xbar->nv.memory + offset, sizeof(writes));
 	if (writes == UINT32_MAX)
 		return;
 	xbar->wear_histogram[wear_bin(writes)]--;
 	writes++;
 	xbar->wear_histogram[wear_bin(writes)]++;
-	xbar_nv_write(&xbar->nv, offset, &writes, sizeof(writes));
+	xbar_nv_store(&xbar->nv, wear_offset(xbar, tile, group),
+		      writes | (uint64_t)word_checksum(writes) << 56);
 	if (writes == xbar->params.wear_warning)
 		xbar_raise(xbar, LF_EVENT_WEAR);
 	if (writes > xbar->tile_wear[tile])
@@ -243,8 +266,10 @@ bool xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally)
 	return sort_out(xbar, tile, tally);
 }
 
-/* Whether a free tile may be used: as one that is erased, without erasing it. */
+/* Whether a free tile may be used: as one that is erased, without erasing it. What does not belong there is erased. */
 bool xbar_tiles_accept(struct xbar *xbar, uint32_t tile, struct tally *tally)
 {
+	if (!is_blank(xbar, tile))
+		return xbar_tiles_erase(xbar, tile, tally);
 	return xbar->params.retire_cells == UINT32_MAX || sort_out(xbar, tile, tally);
 }

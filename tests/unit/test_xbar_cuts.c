@@ -2,7 +2,8 @@
 /*
  * Power cuts, systematically: sequences of operations, each cut after every write it makes, with what was written since the
  * last barrier kept, lost, or in parts; and what recovers from a cut is cut again, and again. Most mistakes of this kind need
- * three operations or fewer (CrashMonkey, OSDI 2018), so sequences are short and complete rather than long and random.
+ * three operations or fewer (CrashMonkey, OSDI 2018), so sequences are short and complete rather than long and random. In some of
+ * what a cut leaves a bit is turned too, which must be found where it counts.
  *
  * LF_TEST_CUTS=all tries all sequences of three operations, cuts every recovery, and tries its words too; it takes a quarter
  * of an hour.
@@ -58,6 +59,8 @@ static const char *const names[OPERATIONS] = {
 struct count {
 	uint64_t sequences;
 	uint64_t cuts[LEVELS];
+	uint64_t damaged;
+	uint64_t refused;
 };
 
 struct story {
@@ -307,7 +310,8 @@ struct attempt {
 	struct story *story;
 	uint32_t level;
 	uint32_t end; /* of the log that was cut */
-	struct cut cuts[LEVELS];
+	struct cut cuts[LEVELS + 1];
+	uint8_t *damaged; /* room for one with a bit turned */
 	uint8_t *images[LEVELS];
 	uint8_t *copies[LEVELS];
 	struct cut_log logs[LEVELS];
@@ -372,6 +376,70 @@ static void go_on(struct attempt *attempt, uint8_t *memory, const struct holding
 	xbar_destroy(rig.xbar);
 }
 
+/* A bit of @image that somebody depends on, or may: not of tiles that are no committed matrix's. */
+static uint64_t choose_bit(const struct xbar *xbar, uint64_t *state)
+{
+	const struct xbar_image_layout *layout = &xbar->layout;
+	uint64_t sections[] = { layout->counters, layout->directory, layout->ledger, layout->tiles,
+				layout->spares,	  layout->wear,	     layout->journal };
+	/* What a record takes, or the whole section. */
+	uint64_t bytes[] = {
+		IMAGE_COUNTERS_STRIDE + XBAR_NV_RECORD_BYTES(sizeof(struct image_counters)),
+		CUTS_MATRICES * IMAGE_MATRIX_STRIDE,
+		CUTS_ACCOUNTS * IMAGE_ACCOUNT_STRIDE,
+		CUTS_TILES * sizeof(uint64_t),
+		CUTS_TILES * xbar->params.spare_weights * sizeof(uint16_t),
+		CUTS_TILES * CUTS_GROUPS * sizeof(uint64_t),
+		IMAGE_JOURNAL_STRIDE + 2 * layout->slot_bytes,
+	};
+	uint32_t section = draw_below(state, 12);
+
+	/* Half of them in cells, if there are any. */
+	for (uint32_t tries = 0; section >= 7 && tries < 16; tries++) {
+		const struct matrix *matrix = &xbar->matrices[draw_below(state, CUTS_MATRICES)];
+
+		if (matrix->state >= LF_MATRIX_COMMITTED) {
+			uint32_t tile = matrix->tiles[draw_below(state, matrix->tile_rows *
+										matrix->tile_cols)];
+
+			return (layout->cells + tile * layout->tile_bytes) * 8 +
+			       draw_below(state, (uint32_t)layout->tile_bytes * 8);
+		}
+	}
+	section %= 7;
+	if (!bytes[section])
+		return draw_below(state, sizeof(struct xbar_image_header) * 8);
+	return sections[section] * 8 + draw_below(state, (uint32_t)bytes[section] * 8);
+}
+
+/* A bit of what a cut left is turned too: it is refused and left as it is, or what is recovered is right nevertheless. */
+static void damage(struct attempt *attempt, uint8_t *memory, const struct xbar *healthy,
+		   const struct judgement *judgement)
+{
+	struct story *story = attempt->story;
+	const uint8_t *image = attempt->images[attempt->level];
+	uint64_t state = rig_seed() + story->count->damaged++, bit = choose_bit(healthy, &state);
+	uint8_t turned = image[bit / 8] ^ (uint8_t)(1 << bit % 8);
+	struct holding found;
+	struct xbar *xbar;
+	const char *wrong;
+
+	memcpy(memory, image, story->rig.bytes);
+	memory[bit / 8] = turned;
+	if (!xbar_create(story->rig.params, memory, story->rig.bytes, NULL, NULL, NULL, &xbar)) {
+		wrong = judge(judgement, xbar, image, &found);
+		xbar_destroy(xbar);
+	} else {
+		story->count->refused++;
+		memory[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		wrong = memcmp(memory, image, story->rig.bytes) ? "a damaged memory was changed"
+								: NULL;
+	}
+	attempt->cuts[attempt->level + 1] = (struct cut){ 0, "and turned bit", bit };
+	if (wrong)
+		complain(story, attempt->cuts, attempt->level + 1, wrong);
+}
+
 static void check_image(void *argument, const struct cut *cut)
 {
 	static const struct xbar_ops ops = { .persist = attempt_persisted, .wrote = attempt_wrote };
@@ -397,6 +465,8 @@ static void check_image(void *argument, const struct cut *cut)
 	wrong = judge(&judgement, xbar, image, &found);
 	if (wrong)
 		complain(story, attempt->cuts, level, wrong);
+	if (number % 4 == 0)
+		damage(attempt, attempt->damaged, xbar, &judgement);
 	xbar_destroy(xbar);
 
 	/* Some recoveries are cut in turn, or all; and some of what recovers from those. */
@@ -416,6 +486,8 @@ static void try_cuts(struct story *story, uint32_t first, bool acknowledged)
 	struct attempt attempt = { .story = story, .end = story->log.count };
 
 	story->judgement.acknowledged = acknowledged;
+	attempt.damaged = aligned_alloc(4096, story->rig.bytes);
+	ck_assert_ptr_nonnull(attempt.damaged);
 	for (uint32_t i = 0; i < LEVELS; i++) {
 		attempt.images[i] = malloc(story->rig.bytes);
 		attempt.copies[i] = aligned_alloc(4096, story->rig.bytes);
@@ -429,6 +501,7 @@ static void try_cuts(struct story *story, uint32_t first, bool acknowledged)
 		free(attempt.copies[i]);
 		cut_log_end(&attempt.logs[i]);
 	}
+	free(attempt.damaged);
 }
 
 /* What attaching to a copy of the memory finds; the weights of matrices that nothing changed are what was programmed. */
@@ -566,10 +639,11 @@ START_TEST(every_cut_recovers)
 		cut_formatting(&story);
 	cut_sequences(&story, story.all || base == 0 ? 1 : 8, &turn);
 	printf("# configuration %u, base %u: %llu sequences, %llu cuts, %llu of recoveries, %llu of "
-	       "their recoveries\n",
+	       "their recoveries; %llu with a bit turned too, %llu refused\n",
 	       configuration, base, (unsigned long long)count.sequences,
 	       (unsigned long long)count.cuts[0], (unsigned long long)count.cuts[1],
-	       (unsigned long long)count.cuts[2]);
+	       (unsigned long long)count.cuts[2], (unsigned long long)count.damaged,
+	       (unsigned long long)count.refused);
 	fflush(stdout);
 	/* Of all together: more than 10,000. */
 	ck_assert_uint_gt(count.cuts[0], base == 0 ? 1000 : 3000);

@@ -24,6 +24,9 @@ static const char *const unsupported[] = {
 	"alora_invocation_tokens", /* switched on in the middle of a text */
 	"use_qalora",		   /* inputs pooled in front of A */
 	"lora_bias",		   /* a bias behind B */
+	"use_bdlora",		   /* A or B of blocks on a diagonal, packed */
+	"kasa_config",		   /* singular values between A and B, taken from the base */
+	"arrow_config",		   /* several adapters, chosen token by token */
 };
 
 /* Starting points that subtract something from the base weights, which stay as they are here. */

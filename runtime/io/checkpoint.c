@@ -232,6 +232,13 @@ size_t lf_checkpoint_tensor_count(const struct lf_checkpoint *checkpoint)
 	return lf_safetensors_count(checkpoint->file);
 }
 
+size_t lf_checkpoint_size(const struct lf_checkpoint *checkpoint, const char *name)
+{
+	const struct lf_safetensor *tensor = lf_safetensors_find(checkpoint->file, name);
+
+	return tensor ? (size_t)tensor->element_count : 0;
+}
+
 int lf_checkpoint_read(const struct lf_checkpoint *checkpoint, const char *name, unsigned int rank,
 		       const uint64_t *shape, float *values, struct lf_error *error)
 {

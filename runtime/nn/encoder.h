@@ -88,6 +88,10 @@ void lf_linear_shape(const struct lf_bert_config *config, uint32_t index, uint32
 int lf_linear_read(const struct lf_safetensors *file, const struct lf_bert_config *config,
 		   uint32_t index, float *values, struct lf_error *error);
 
+/** lf_linears_checksum() - CRC-32C of the weights of all linear layers, in their order; @values has room for the largest */
+int lf_linears_checksum(const struct lf_safetensors *file, const struct lf_bert_config *config,
+			float *values, uint32_t *checksum, struct lf_error *error);
+
 /** lf_encoder_weight() - what the cells of a layer stand for, [outputs][inputs] */
 int lf_encoder_weight(const struct lf_encoder *encoder, uint32_t index, float *values,
 		      struct lf_error *error);

@@ -116,9 +116,8 @@ static int check_name(const char *name, struct lf_error *error)
 	return 0;
 }
 
-/* Checksum of the weights of all linear layers, in their order; @values has room for the largest. */
-static int weights_checksum(const struct lf_safetensors *file, const struct lf_bert_config *config,
-			    float *values, uint32_t *checksum, struct lf_error *error)
+int lf_linears_checksum(const struct lf_safetensors *file, const struct lf_bert_config *config,
+			float *values, uint32_t *checksum, struct lf_error *error)
 {
 	struct lf_crc32c crc;
 	uint32_t inputs, outputs;
@@ -268,7 +267,7 @@ int lf_encoder_stage(struct lf_deployment *deployment, const char *directory, co
 					   directory);
 	}
 	if (!ret)
-		ret = weights_checksum(file, &config, values, &checksum, error);
+		ret = lf_linears_checksum(file, &config, values, &checksum, error);
 	if (!ret)
 		matrix_prefix(name, checksum, prefix);
 	for (uint32_t index = 0; !ret && index < lf_bert_linears(&config); index++) {
@@ -376,7 +375,7 @@ int lf_encoder_load(struct lf_encoder *encoder, struct lf_error *error)
 				   lf_bert_linears(config));
 		goto out;
 	}
-	ret = weights_checksum(file, config, values, &encoder->checksum, error);
+	ret = lf_linears_checksum(file, config, values, &encoder->checksum, error);
 	if (!ret)
 		ret = lf_buffer_create(encoder->device, constants_bytes(config),
 				       &encoder->constants, error);

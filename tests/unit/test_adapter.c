@@ -188,6 +188,9 @@ static const struct {
 	{ "bias", "\"all\"", -ENOTSUP, "\"bias\"" },
 	{ "modules_to_save", "[\"classifier\"]", -ENOTSUP, "\"modules_to_save\"" },
 	{ "lora_bias", "true", -ENOTSUP, "\"lora_bias\"" },
+	{ "use_bdlora", "{\"nblocks\":2}", -ENOTSUP, "\"use_bdlora\"" },
+	{ "kasa_config", "{\"beta\":0.1}", -ENOTSUP, "\"kasa_config\"" },
+	{ "arrow_config", "{\"top_k\":3}", -ENOTSUP, "\"arrow_config\"" },
 	{ "layer_replication", "[[0,4]]", -ENOTSUP, "\"layer_replication\"" },
 	{ "init_lora_weights", "\"pissa_niter_4\"", -ENOTSUP, "\"init_lora_weights\"" },
 };

@@ -85,6 +85,7 @@ extern const struct command wear_commands[];
 extern const struct command events_commands[];
 extern const struct command train_commands[];
 extern const struct command eval_commands[];
+extern const struct command fold_commands[];
 extern const struct command study_commands[];
 extern const struct command experiment_commands[];
 extern const struct command preset_commands[];

@@ -118,6 +118,15 @@ int lf_checkpoint_random_words(const struct lf_checkpoint *checkpoint, unsigned 
 size_t lf_checkpoint_tensor_count(const struct lf_checkpoint *checkpoint);
 
 /**
+ * lf_checkpoint_size() - elements of one array
+ * @checkpoint: an open checkpoint
+ * @name: its name
+ *
+ * Return: the product of its shape, 0 when there is none of this name.
+ */
+size_t lf_checkpoint_size(const struct lf_checkpoint *checkpoint, const char *name);
+
+/**
  * lf_checkpoint_read() - copy one array out
  * @checkpoint: an open checkpoint
  * @name: its name

@@ -32,7 +32,8 @@ asan-products: $(LFCTL) $(UNIT_TESTS)
 test-asan: asan				## unit tests with ASan and UBSan alone
 	$(RUN_TESTS) unit-asan
 
-test-long: test			## then 50 kills of QEMU and of training each, and fuzzing for FUZZ_SECONDS a harness (default 3600)
+test-long: test			## then every power cut of the model's memory, 50 kills of QEMU and of training each, and fuzzing for FUZZ_SECONDS a harness (default 3600)
+	LF_TEST_CUTS=all $(BUILD)/tests/unit/test_xbar_cuts
 	LF_BUILD=$(abspath $(BUILD)) LF_KILLS=50 tests/system/qemu_kills.py
 	LF_BUILD=$(abspath $(BUILD)) LF_TRAINING_KILLS=50 tests/system/training_kills.py
 	tests/fuzz/run $(or $(FUZZ_SECONDS),3600)

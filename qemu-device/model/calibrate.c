@@ -138,12 +138,14 @@ uint16_t xbar_execute_calibrate(struct xbar_job *job, const struct step *step, s
 		.segments = 1,
 		.input = span_of(job, &step->input),
 	};
+	const struct mvm_work product = { .rows = matrix->entry.rows,
+					  .cols = matrix->entry.cols,
+					  .vectors = step->command->count };
 	uint32_t step_found;
 	struct route route;
 	uint16_t status;
 
-	xbar_energy_charge_mvm(&xbar->params, matrix->entry.rows, matrix->entry.cols, false,
-			       step->command->count, tally);
+	xbar_energy_charge_mvm(&xbar->params, &product, tally);
 	if (xbar->params.adc_bits == XBAR_ADC_IDEAL) {
 		*result = xbar_matrix_adc_step(xbar, matrix);
 		return LF_STATUS_OK;

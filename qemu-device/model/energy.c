@@ -73,43 +73,108 @@ static uint64_t conversions_of_pair(const struct xbar_params *params)
 												: 1;
 }
 
+/* What a product makes of the lines of the tiles. */
+struct lines {
+	uint64_t tiles;	    /* that are read */
+	uint64_t driven;    /* inputs, summed over those tiles */
+	uint64_t converted; /* outputs, likewise */
+	uint64_t products;  /* one of each, likewise */
+};
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t not_zero(const float *values, uint32_t first, uint32_t end)
+{
+	uint64_t count = 0;
+
+	for (uint32_t line = first; line < end; line++)
+		count += values[line] != 0.0f;
+	return count;
+}
+
+/* Of lines [first, end): those that neither value makes zero. */
+static uint64_t live(const float *factor, const float *scale, uint32_t first, uint32_t end)
+{
+	uint64_t count = 0;
+
+	if (!factor && !scale)
+		return end - first;
+	if (!factor || !scale)
+		return not_zero(factor ? factor : scale, first, end);
+	for (uint32_t line = first; line < end; line++)
+		count += factor[line] != 0.0f && scale[line] != 0.0f;
+	return count;
+}
+
+static struct lines count_lines(const struct mvm_work *work, uint32_t tile_rows, uint32_t weights)
+{
+	struct lines lines = { 0 };
+
+	for (uint32_t top = 0; top < work->rows; top += tile_rows) {
+		uint32_t bottom = least(top + tile_rows, work->rows);
+		const float *scale = work->scale;
+		uint64_t rows = bottom - top;
+
+		if (scale && work->tile_scale)
+			scale += (size_t)(top / tile_rows) * work->cols;
+		if (!work->transpose)
+			rows = live(work->factor, NULL, top, bottom);
+		for (uint32_t left = 0; rows && left < work->cols; left += weights) {
+			uint64_t cols = live(work->transpose ? work->factor : NULL, scale, left,
+					     least(left + weights, work->cols));
+
+			lines.tiles += !!cols;
+			lines.driven += work->transpose ? cols : cols ? rows : 0;
+			lines.converted += !work->transpose ? cols : cols ? rows : 0;
+			lines.products += rows * cols;
+		}
+	}
+	return lines;
+}
+
 /*
  * Forward, all slices of a tile are read at once. In transpose the slices of a weight share a row line, which can sum only
  * cells of one significance: a pass for each slice and, when pairs are subtracted as numbers, for each side. Pairs in
  * columns then have two lines to drive, pairs in rows two that are subtracted as currents.
  */
-void xbar_energy_charge_mvm(const struct xbar_params *params, uint32_t rows, uint32_t cols,
-			    bool transpose, uint64_t vectors, struct tally *tally)
+void xbar_energy_charge_mvm(const struct xbar_params *params, const struct mvm_work *work,
+			    struct tally *tally)
 {
-	uint64_t weights = xbar_params_weights(params), slices, sides, tile_rows, tile_cols;
-	uint64_t cycles, passes, conversions, drives, lines;
+	uint64_t slices, sides, cycles, passes, conversions, drives, columns;
+	struct lines lines;
 
-	tally->mvm_count += vectors;
-	tally->mac_count += vectors * rows * cols;
-	if (params->format == LF_FORMAT_FP32)
+	tally->mvm_count += work->vectors;
+	if (params->format == LF_FORMAT_FP32) {
+		tally->mac_count += work->vectors * work->rows * work->cols;
 		return;
+	}
+	lines = count_lines(work, params->tile_rows, xbar_params_weights(params));
+	tally->mac_count += work->vectors * lines.products;
 
 	slices = xbar_params_slices(params);
 	sides = conversions_of_pair(params);
-	tile_rows = divide_up(rows, params->tile_rows);
-	tile_cols = divide_up(cols, weights);
-	passes = transpose ? slices * sides : 1;
-	cycles = vectors * INPUT_CYCLES;
-	if (transpose) {
-		conversions = cycles * passes * rows * tile_cols;
-		drives = cycles * slices * (2 / lines_of_row(params)) * cols * tile_rows;
-		lines = params->tile_rows;
+	passes = work->transpose ? slices * sides : 1;
+	cycles = work->vectors * INPUT_CYCLES;
+	if (work->transpose) {
+		conversions = cycles * passes * lines.converted;
+		drives = cycles * slices * (2 / lines_of_row(params)) * lines.driven;
+		columns = params->tile_rows;
 	} else {
-		conversions = cycles * slices * sides * cols * tile_rows;
-		drives = cycles * lines_of_row(params) * rows * tile_cols;
-		lines = weights * slices * sides;
+		conversions = cycles * slices * sides * lines.converted;
+		drives = cycles * lines_of_row(params) * lines.driven;
+		columns = xbar_params_weights(params) * slices * sides;
 	}
 	charge_conversions(params, conversions, tally);
 	/* The passes of a cycle divide the cells among them, and an array costs by the cells that conduct. */
 	tally->energy_aj[LF_ENERGY_ARRAY] +=
-		(unsigned __int128)cycles * tile_rows * tile_cols * params->array_energy_aj;
+		(unsigned __int128)cycles * lines.tiles * params->array_energy_aj;
 	tally->energy_aj[LF_ENERGY_DAC] += (unsigned __int128)drives * params->dac_energy_aj;
-	tally->busy_ns += cycles * passes * cycle_ns(params, lines);
+	/* Tiles work at the same time, so any that is read takes it. */
+	if (lines.tiles)
+		tally->busy_ns += cycles * passes * cycle_ns(params, columns);
 }
 
 /*

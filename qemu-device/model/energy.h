@@ -35,9 +35,32 @@ struct digital_work {
 void xbar_energy_charge_digital(const struct xbar_params *params, const struct digital_work *work,
 				struct tally *tally);
 
-/* @vectors multiplied with a matrix of @rows x @cols: arrays, drivers, converters, shift-adds and time. */
-void xbar_energy_charge_mvm(const struct xbar_params *params, uint32_t rows, uint32_t cols,
-			    bool transpose, uint64_t vectors, struct tally *tally);
+/**
+ * struct mvm_work - vectors multiplied with a matrix
+ * @rows: of the matrix
+ * @cols: of the matrix
+ * @transpose: columns are driven and rows converted
+ * @tile_scale: @scale is [rows of tiles][@cols]
+ * @vectors: how many
+ * @factor: of the inputs, or NULL
+ * @scale: of the columns, or NULL
+ *
+ * An input whose factor (in transpose also: whose scale) is 0 is not driven, and forward a column whose scale is 0 is not converted: the
+ * product knows them without. Of a tile where nothing is driven, or nothing converted, nothing is read.
+ */
+struct mvm_work {
+	uint32_t rows;
+	uint32_t cols;
+	bool transpose;
+	bool tile_scale;
+	uint64_t vectors;
+	const float *factor;
+	const float *scale;
+};
+
+/* Arrays, drivers, converters, shift-adds and time. */
+void xbar_energy_charge_mvm(const struct xbar_params *params, const struct mvm_work *work,
+			    struct tally *tally);
 
 /**
  * struct program_work - what writing rows of cells took

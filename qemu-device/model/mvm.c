@@ -230,6 +230,14 @@ static void charge(const struct xbar *xbar, const struct step *step, const struc
 	uint64_t inputs = count * mvm->route->inputs * mvm->variants;
 	uint64_t outputs = count * mvm->route->outputs;
 	struct digital_work work = { 0 };
+	const struct mvm_work product = { .rows = entry->rows,
+					  .cols = entry->cols,
+					  .transpose = mvm->transpose,
+					  .tile_scale = mvm->tile_scale,
+					  .vectors = count,
+					  .factor = mvm->factor,
+					  /* Partial sums are before the scale. */
+					  .scale = mvm->partials.memory ? NULL : mvm->scale };
 	const struct view *views[] = { &step->input, &step->output, &step->factor,
 				       &step->scale, &step->bias,   &step->partials };
 
@@ -252,8 +260,7 @@ static void charge(const struct xbar *xbar, const struct step *step, const struc
 	if (mvm->accumulate)
 		work.scratch_bytes += step->output.bytes;
 	xbar_energy_charge_digital(&xbar->params, &work, tally);
-	xbar_energy_charge_mvm(&xbar->params, entry->rows, entry->cols, mvm->transpose, count,
-			       tally);
+	xbar_energy_charge_mvm(&xbar->params, &product, tally);
 }
 
 /* Vectors of a run: as many as the workspace allows, whole blocks of KERNEL_VECTORS. */

@@ -62,7 +62,8 @@ extern const struct option_spec device_options[];
  * @values_bytes: size of its struct of values, which begins with struct common
  * @defaults: that struct, as it is without options
  * @check: whether the options make sense together, NULL if they always do; @error on failure, which is one of usage
- * @run: build @result, a new object; operands end with NULL; a negative errno and @error on failure
+ * @run: build @result, a new object; operands end with NULL; a negative errno and @error on failure. What was printed already is
+ *	taken out of it
  */
 struct command {
 	const char *noun;

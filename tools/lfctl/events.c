@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* lfctl events: what the driver tells of its devices, a line an event, as it comes. */
+/* lfctl events: what the driver tells of its devices, a line an event, as it comes; in JSON the last line is the number of them. */
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
@@ -7,12 +7,14 @@
 #include <lf/events.h>
 
 #include "tools/lfctl/command.h"
+#include "tools/lfctl/output.h"
 
 /* What one wait lasts at most; poll() counts in an int. */
 #define WAIT_MS	       1000000
 #define MOST_SECONDS   1e9
 #define MOST_EVENTS    1e15
 #define MC_PER_CELSIUS 1000.0
+#define UNWRITTEN      "standard output could not be written"
 
 struct events_values {
 	struct common common;
@@ -51,7 +53,7 @@ static int print_json(const struct lf_event *event)
 		json_object_set_new(object, "queue", json_integer(event->queue));
 	if (*event->reason)
 		json_object_set_new(object, "reason", json_string(event->reason));
-	ret = json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	ret = output_json_line(object);
 	json_decref(object);
 	return ret;
 }
@@ -67,16 +69,14 @@ static int print_text(const struct lf_event *event)
 		printf(" of queue %u", event->queue);
 	if (*event->reason)
 		printf(": %s", event->reason);
-	return ret < 0 ? -1 : 0;
+	return ret < 0 || putchar('\n') == EOF || fflush(stdout) ? -1 : 0;
 }
 
 /* Whoever reads a pipe wants the event when it happens. */
 static int print(const struct lf_event *event, bool json, struct lf_error *error)
 {
-	int ret = json ? print_json(event) : print_text(event);
-
-	if (ret || putchar('\n') == EOF || fflush(stdout))
-		return lf_error_set(error, -ENOSPC, "standard output could not be written");
+	if (json ? print_json(event) : print_text(event))
+		return lf_error_set(error, -ENOSPC, UNWRITTEN);
 	return 0;
 }
 
@@ -126,6 +126,11 @@ static int listen_to(const void *opaque, char **operands, json_t *result, struct
 	if (ret == -ETIME && !values->count)
 		ret = 0;
 	json_object_set_new(result, "events", json_integer((json_int_t)seen));
+	if (!ret && values->common.json) {
+		/* A line as those before it. */
+		ret = output_json_line(result) ? lf_error_set(error, -ENOSPC, UNWRITTEN) : 0;
+		json_object_clear(result);
+	}
 	return ret;
 }
 

@@ -186,7 +186,7 @@ static enum exit_code execute(const struct command *command, const struct common
 		return code;
 	if (!values->json)
 		text_write(result);
-	else if (output_json(result))
+	else if (json_object_size(result) && output_json(result))
 		return finish_output(EXIT_FAILED);
 	return finish_output(EXIT_OK);
 }

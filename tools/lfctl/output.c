@@ -98,6 +98,13 @@ int output_json(const json_t *object)
 	return ret || putchar('\n') == EOF ? -1 : 0;
 }
 
+int output_json_line(const json_t *object)
+{
+	int ret = json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+
+	return ret || putchar('\n') == EOF || fflush(stdout) ? -1 : 0;
+}
+
 void output_order(json_t *object, const char *const *keys)
 {
 	for (; *keys; keys++)

@@ -11,6 +11,9 @@
 /** output_json() - one object on standard output; -1 if that fails */
 int output_json(const json_t *object);
 
+/** output_json_line() - the same on a single line, at once also for a pipe */
+int output_json_line(const json_t *object);
+
 /**
  * output_order() - decide which keys come first, in text as in JSON
  * @keys: ended by NULL; those that no value follows for are taken away by output_tidy()

@@ -44,7 +44,7 @@ struct lf_evolution {
 
 static double root(double value)
 {
-	return __builtin_sqrt(value);
+	return number_root_double(value);
 }
 
 /* e^x for |x| <= 1 to the last places of a double: the rest after 20 terms is below 1 / 20!. */

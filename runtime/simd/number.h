@@ -43,6 +43,18 @@ static inline float number_root(float value)
 #endif
 }
 
+/* The same of a double. */
+static inline double number_root_double(double value)
+{
+#if defined(__SSE2__)
+	return _mm_cvtsd_f64(_mm_sqrt_sd(_mm_setzero_pd(), _mm_set_sd(value)));
+#elif defined(__aarch64__)
+	return vget_lane_f64(vsqrt_f64(vdup_n_f64(value)), 0);
+#else
+	return __builtin_sqrt(value);
+#endif
+}
+
 /*
  * Natural logarithm of a finite @value >= 1, to 1e-13, and of NaN, which it is: value = m * 2^e with m in sqrt(1/2) ..
  * sqrt(2), and log m = 2 artanh((m - 1) / (m + 1)) as an odd series.

@@ -169,6 +169,12 @@ static void lf_gem_free(struct drm_gem_object *object)
 	drm_gem_shmem_free(&bo->base);
 }
 
+/* Pinned from the beginning to the end. */
+static enum drm_gem_object_status lf_gem_status(struct drm_gem_object *object)
+{
+	return DRM_GEM_OBJECT_RESIDENT;
+}
+
 static const struct drm_gem_object_funcs lf_gem_funcs = {
 	.free = lf_gem_free,
 	.print_info = drm_gem_shmem_object_print_info,
@@ -178,6 +184,7 @@ static const struct drm_gem_object_funcs lf_gem_funcs = {
 	.vmap = drm_gem_shmem_object_vmap,
 	.vunmap = drm_gem_shmem_object_vunmap,
 	.mmap = drm_gem_shmem_object_mmap,
+	.status = lf_gem_status,
 	.vm_ops = &drm_gem_shmem_vm_ops,
 };
 

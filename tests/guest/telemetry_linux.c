@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <netlink/attr.h>
@@ -17,85 +16,18 @@
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/msg.h>
+#include <xf86drm.h>
 
 #include <lf/events.h>
 #include <lf/lf_netlink.h>
 
 #include "tests/guest/accelerator.h"
 #include "tests/guest/ktap.h"
-
-#define EVENT_SOURCE "/sys/bus/event_source/devices/lf_accel_*"
-#define DEVICE	     "/sys/class/accel/accel*/device"
+#include "tests/guest/observe.h"
 
 enum { ROWS = 64, COLS = 64, LARGE_ROWS = 512, LARGE_COLS = 512 };
-enum { PJ_PER_UJ = 1000000, EVENT_MS = 20000 };
+enum { PJ_PER_UJ = 1000000 };
 enum { HOT_C = 100, COOL_C = 40 };
-
-/* The first line of the first file that matches; false where none can be read. */
-static bool read_line(const char *pattern, char *line, size_t bytes)
-{
-	glob_t files;
-	FILE *file;
-	bool result;
-
-	if (glob(pattern, 0, NULL, &files) != 0)
-		return false;
-	file = fopen(files.gl_pathv[0], "r");
-	globfree(&files);
-	if (!file)
-		return false;
-	result = fgets(line, (int)bytes, file);
-	fclose(file);
-	return result;
-}
-
-static long long read_number(const char *pattern)
-{
-	char line[256];
-
-	if (!read_line(pattern, line, sizeof(line))) {
-		printf("# %s: cannot be read\n", pattern);
-		CHECK(false);
-	}
-	return strtoll(line, NULL, 10);
-}
-
-/* perf */
-
-static int perf_open(uint64_t config, pid_t task, int cpu, uint64_t period)
-{
-	struct perf_event_attr attribute = {
-		.type = (uint32_t)read_number(EVENT_SOURCE "/type"),
-		.size = sizeof(attribute),
-		.config = config,
-		.sample_period = period,
-	};
-
-	return (int)syscall(SYS_perf_event_open, &attribute, task, cpu, -1, 0);
-}
-
-/* As `perf` does it: by the name of an event, whose number sysfs tells. */
-static int perf_open_named(const char *name)
-{
-	char path[128], line[64];
-	unsigned int config;
-	int fd;
-
-	snprintf(path, sizeof(path), EVENT_SOURCE "/events/%s", name);
-	CHECK(read_line(path, line, sizeof(line)));
-	CHECK(sscanf(line, "event=%x", &config) == 1);
-	fd = perf_open(config, -1, 0, 0);
-	CHECK(fd >= 0);
-	return fd;
-}
-
-static long long perf_read(int fd)
-{
-	long long count;
-
-	CHECK(read(fd, &count, sizeof(count)) == sizeof(count));
-	return count;
-}
 
 /* netlink */
 
@@ -170,20 +102,9 @@ static int request(int command, int flags, const uint32_t *index, const uint64_t
 	return ret < 0 ? ret : 0;
 }
 
-static uint32_t device_index(void)
-{
-	unsigned int index;
-	glob_t nodes;
-
-	CHECK_OK(glob("/sys/class/accel/accel*", 0, NULL, &nodes));
-	CHECK(sscanf(strrchr(nodes.gl_pathv[0], '/'), "/accel%u", &index) == 1);
-	globfree(&nodes);
-	return index;
-}
-
 static struct totals netlink_totals(void)
 {
-	uint32_t index = device_index();
+	uint32_t index = guest_device_index();
 	struct totals totals = { 0 };
 
 	CHECK_OK(request(LF_NETLINK_CMD_DEVICE_GET, 0, &index, NULL, &totals));
@@ -237,10 +158,10 @@ static void all_interfaces_agree(void)
 		char name[32];
 
 		snprintf(name, sizeof(name), "energy-%s", components[i]);
-		perf[i] = perf_open_named(name);
+		perf[i] = guest_perf_open_named(name);
 	}
-	perf_macs = perf_open_named("macs");
-	perf_busy = perf_open_named("busy");
+	perf_macs = guest_perf_open_named("macs");
+	perf_busy = guest_perf_open_named("busy");
 	before = guest_settled(fd);
 	for (size_t i = 0; i < KTAP_COUNT(components); i++)
 		CHECK_OK(ioctl(perf[i], PERF_EVENT_IOC_RESET, 0));
@@ -260,12 +181,12 @@ static void all_interfaces_agree(void)
 	CHECK_EQUAL(totals.wear_max, after.wear_max);
 	CHECK_EQUAL(totals.temperature_mc, (int64_t)after.temperature_mc);
 	CHECK(after.mac_count > before.mac_count);
-	CHECK_EQUAL(perf_read(perf_macs), after.mac_count - before.mac_count);
-	CHECK_EQUAL(perf_read(perf_busy), after.busy_ns - before.busy_ns);
-	CHECK_EQUAL(read_number(DEVICE "/lf/busy_ns"), after.busy_ns);
-	CHECK_EQUAL(read_number(DEVICE "/lf/conversions"), after.conversions);
-	CHECK_EQUAL(read_number(DEVICE "/lf/host_bytes"), after.host_bytes);
-	CHECK_EQUAL(read_number(DEVICE "/lf/cells_failed"), after.cells_failed);
+	CHECK_EQUAL(guest_perf_read(perf_macs), after.mac_count - before.mac_count);
+	CHECK_EQUAL(guest_perf_read(perf_busy), after.busy_ns - before.busy_ns);
+	CHECK_EQUAL(guest_read_number(GUEST_DEVICE "/lf/busy_ns"), after.busy_ns);
+	CHECK_EQUAL(guest_read_number(GUEST_DEVICE "/lf/conversions"), after.conversions);
+	CHECK_EQUAL(guest_read_number(GUEST_DEVICE "/lf/host_bytes"), after.host_bytes);
+	CHECK_EQUAL(guest_read_number(GUEST_DEVICE "/lf/cells_failed"), after.cells_failed);
 	CHECK(fdinfo(fd, "drm-engine-crossbar", &value));
 	CHECK_EQUAL(value, own.busy_ns);
 	printf("# %llu uJ of programming\n",
@@ -277,9 +198,9 @@ static void all_interfaces_agree(void)
 
 		CHECK_EQUAL(totals.energy_pj[i], energy_pj);
 		CHECK(i != LF_ENERGY_COMPONENTS || energy_pj > energy_of(&before, (int)i));
-		CHECK_EQUAL(perf_read(perf[i]), energy_pj - energy_of(&before, (int)i));
-		snprintf(name, sizeof(name), DEVICE "/hwmon/hwmon*/energy%zu_input", i + 1);
-		CHECK_EQUAL(read_number(name), energy_pj / PJ_PER_UJ);
+		CHECK_EQUAL(guest_perf_read(perf[i]), energy_pj - energy_of(&before, (int)i));
+		snprintf(name, sizeof(name), GUEST_DEVICE "/hwmon/hwmon*/energy%zu_input", i + 1);
+		CHECK_EQUAL(guest_read_number(name), energy_pj / PJ_PER_UJ);
 		snprintf(name, sizeof(name), "lf_accel-energy-%s", components[i]);
 		CHECK(fdinfo(fd, name, &value));
 		CHECK_EQUAL(value, energy_of(&own, (int)i) / PJ_PER_UJ);
@@ -291,48 +212,89 @@ static void perf_names_its_units(void)
 	for (size_t i = 0; i < KTAP_COUNT(components); i++) {
 		char path[128], line[64];
 
-		snprintf(path, sizeof(path), EVENT_SOURCE "/events/energy-%s.unit", components[i]);
-		CHECK(read_line(path, line, sizeof(line)) && !strncmp(line, "Joules", 6));
-		snprintf(path, sizeof(path), EVENT_SOURCE "/events/energy-%s.scale", components[i]);
-		CHECK(read_line(path, line, sizeof(line)) && strtod(line, NULL) == 1e-12);
+		snprintf(path, sizeof(path), GUEST_EVENT_SOURCE "/events/energy-%s.unit",
+			 components[i]);
+		CHECK(guest_read_line(path, line, sizeof(line)) && !strncmp(line, "Joules", 6));
+		snprintf(path, sizeof(path), GUEST_EVENT_SOURCE "/events/energy-%s.scale",
+			 components[i]);
+		CHECK(guest_read_line(path, line, sizeof(line)) && strtod(line, NULL) == 1e-12);
 	}
 	/* One processor to open it on, whichever that is. */
-	CHECK_EQUAL(read_number(EVENT_SOURCE "/cpumask"), 0);
+	CHECK_EQUAL(guest_read_number(GUEST_EVENT_SOURCE "/cpumask"), 0);
 }
 
 static void perf_refuses_what_makes_no_sense(void)
 {
 	if (geteuid() != 0)
 		ktap_skip("not root");
-	CHECK_ERROR(perf_open(LF_ENERGY_COMPONENTS, -1, 0, 0), EINVAL);
-	CHECK_ERROR(perf_open(0xfe, -1, 0, 0), EINVAL);
-	CHECK_ERROR(perf_open(0x100, -1, 0, 0), EINVAL);
-	CHECK_ERROR(perf_open(UINT64_MAX, -1, 0, 0), EINVAL);
-	CHECK_ERROR(perf_open(LF_ENERGY_ADC, -1, 0, 1000), EINVAL);
-	CHECK_ERROR(perf_open(LF_ENERGY_ADC, getpid(), -1, 0), EINVAL);
-	CHECK_ERROR(perf_open(LF_ENERGY_ADC, getpid(), 0, 0), EINVAL);
+	CHECK_ERROR(guest_perf_open(LF_ENERGY_COMPONENTS, -1, 0, 0), EINVAL);
+	CHECK_ERROR(guest_perf_open(0xfe, -1, 0, 0), EINVAL);
+	CHECK_ERROR(guest_perf_open(0x100, -1, 0, 0), EINVAL);
+	CHECK_ERROR(guest_perf_open(UINT64_MAX, -1, 0, 0), EINVAL);
+	CHECK_ERROR(guest_perf_open(LF_ENERGY_ADC, -1, 0, 1000), EINVAL);
+	CHECK_ERROR(guest_perf_open(LF_ENERGY_ADC, getpid(), -1, 0), EINVAL);
+	CHECK_ERROR(guest_perf_open(LF_ENERGY_ADC, getpid(), 0, 0), EINVAL);
 }
 
 static void temperature_has_its_limits(void)
 {
-	long long warm = read_number(DEVICE "/hwmon/hwmon*/temp1_max");
+	long long warm = guest_read_number(GUEST_DEVICE "/hwmon/hwmon*/temp1_max");
 
 	CHECK(warm > 0);
-	CHECK(read_number(DEVICE "/hwmon/hwmon*/temp1_crit") >= warm);
-	CHECK(read_number(DEVICE "/hwmon/hwmon*/temp1_input") < warm);
+	CHECK(guest_read_number(GUEST_DEVICE "/hwmon/hwmon*/temp1_crit") >= warm);
+	CHECK(guest_read_number(GUEST_DEVICE "/hwmon/hwmon*/temp1_input") < warm);
 }
 
+static unsigned long long memory_key(int fd, const char *key)
+{
+	unsigned long long kibibytes;
+
+	if (!fdinfo(fd, key, &kibibytes)) {
+		printf("# no %s\n", key);
+		CHECK(false);
+	}
+	return kibibytes;
+}
+
+/* Of the kernel's drm-usage-stats. A buffer is resident from its making on: it is pinned. */
 static void fdinfo_tells_memory(void)
 {
-	int fd = guest_open();
-	unsigned long long before, after;
+	int fd = guest_open(), other = guest_open(), exported;
 	struct guest_buffer buffer;
+	uint32_t theirs;
 
-	CHECK(fdinfo(fd, "drm-total-memory", &before));
+	CHECK_EQUAL(memory_key(fd, "drm-total-memory"), 0);
 	buffer = guest_buffer(fd, 64 * 1024);
-	CHECK(fdinfo(fd, "drm-total-memory", &after));
-	CHECK_EQUAL(after - before, 64);
+	CHECK_EQUAL(memory_key(fd, "drm-total-memory"), 64);
+	CHECK_EQUAL(memory_key(fd, "drm-resident-memory"), 64);
+	CHECK_EQUAL(memory_key(fd, "drm-purgeable-memory"), 0);
+	CHECK_EQUAL(memory_key(fd, "drm-active-memory"), 0);
+	CHECK_EQUAL(memory_key(fd, "drm-shared-memory"), 0);
+	CHECK_OK(drmPrimeHandleToFD(fd, buffer.handle, O_CLOEXEC, &exported));
+	CHECK_OK(drmPrimeFDToHandle(other, exported, &theirs));
+	CHECK_EQUAL(memory_key(fd, "drm-shared-memory"), 64);
+	CHECK_EQUAL(memory_key(other, "drm-resident-memory"), 64);
 	guest_buffer_close(fd, &buffer);
+	CHECK_EQUAL(memory_key(fd, "drm-total-memory"), 0);
+	close(exported);
+}
+
+/* While a job that uses it is in flight; one that hangs is so for long enough. */
+static void fdinfo_tells_active_memory(void)
+{
+	static int8_t weights[ROWS * COLS];
+	int fd = guest_open();
+	uint32_t matrix = guest_matrix(fd, ROWS, COLS, 9, weights);
+	struct guest_buffer buffer = guest_buffer(fd, 32 * 1024);
+	struct guest_job job = guest_multiply_job(buffer.handle, matrix, ROWS, COLS, 2048);
+
+	guest_inject(LF_INJECT_HANG_JOB);
+	CHECK_OK(guest_job_submit(fd, &job));
+	CHECK_EQUAL(memory_key(fd, "drm-active-memory"), 32);
+	/* It is run again, and ends. */
+	guest_write_word(GUEST_DEVICE "/reset", "1");
+	CHECK_EQUAL(guest_job_run(fd, &job), 1);
+	CHECK_EQUAL(memory_key(fd, "drm-active-memory"), 0);
 }
 
 static void netlink_lists_devices(void)
@@ -363,7 +325,7 @@ static void look_around(void *argument)
 		"/lf/cells_stuck",
 		"/lf/refresh_due",
 	};
-	uint32_t index = device_index();
+	uint32_t index = guest_device_index();
 	uint64_t threshold_pj = 1;
 	struct totals totals = { 0 };
 	struct lf_events *events;
@@ -371,12 +333,12 @@ static void look_around(void *argument)
 	int fd = guest_open();
 
 	(void)argument;
-	CHECK_ERROR(perf_open(LF_ENERGY_ADC, -1, 0, 0), EACCES);
+	CHECK_ERROR(guest_perf_open(LF_ENERGY_ADC, -1, 0, 0), EACCES);
 	for (size_t i = 0; i < KTAP_COUNT(private); i++) {
 		char path[128], line[64];
 
-		snprintf(path, sizeof(path), DEVICE "%s", private[i]);
-		CHECK(!read_line(path, line, sizeof(line)));
+		snprintf(path, sizeof(path), GUEST_DEVICE "%s", private[i]);
+		CHECK(!guest_read_line(path, line, sizeof(line)));
 	}
 	totals = netlink_totals();
 	CHECK(!totals.has_energy && !totals.has_private);
@@ -402,47 +364,25 @@ static void unprivileged_see_their_own_alone(void)
 	guest_as_user(GUEST_USER, look_around, NULL);
 }
 
-/* The next event of a kind; others may come before it. */
-static struct lf_event wait_for(struct lf_events *events, uint32_t kind)
-{
-	struct lf_event event;
-
-	do
-		CHECK_OK(lf_events_next(events, EVENT_MS, &event, NULL));
-	while (event.kind != kind);
-	CHECK_EQUAL(event.device, device_index());
-	return event;
-}
-
-static struct lf_events *start_listening(void)
-{
-	struct lf_events *events;
-
-	if (geteuid() != 0)
-		ktap_skip("not root");
-	CHECK_OK(lf_events_open(&events, NULL));
-	return events;
-}
-
 static void heat_is_an_event(void)
 {
-	struct lf_events *events = start_listening();
+	struct lf_events *events = guest_listen();
 	struct lf_event event;
 
 	guest_inject(LF_INJECT(LF_INJECT_OVER_TEMPERATURE, 0, HOT_C));
-	event = wait_for(events, LF_NETLINK_EVENT_KIND_THERMAL);
+	event = guest_await_event(events, LF_NETLINK_EVENT_KIND_THERMAL);
 	CHECK(event.has_temperature);
 	CHECK_EQUAL(event.temperature_mc, HOT_C * 1000);
-	CHECK_EQUAL(read_number(DEVICE "/hwmon/hwmon*/temp1_input"), HOT_C * 1000);
+	CHECK_EQUAL(guest_read_number(GUEST_DEVICE "/hwmon/hwmon*/temp1_input"), HOT_C * 1000);
 	guest_inject(LF_INJECT(LF_INJECT_OVER_TEMPERATURE, 0, COOL_C));
-	event = wait_for(events, LF_NETLINK_EVENT_KIND_THERMAL);
+	event = guest_await_event(events, LF_NETLINK_EVENT_KIND_THERMAL);
 	CHECK_EQUAL(event.temperature_mc, COOL_C * 1000);
 	lf_events_close(events);
 }
 
 static void a_reset_is_an_event(void)
 {
-	struct lf_events *events = start_listening();
+	struct lf_events *events = guest_listen();
 	int fd = guest_open();
 	static int8_t weights[ROWS * COLS];
 	uint32_t matrix = guest_matrix(fd, ROWS, COLS, 5, weights);
@@ -453,7 +393,7 @@ static void a_reset_is_an_event(void)
 	/* Its record cannot be believed, so the queue is reset and the job run again. */
 	guest_inject(LF_INJECT(LF_INJECT_UNKNOWN_TAG, 0, 0));
 	CHECK_EQUAL(guest_job_run(fd, &job), 1);
-	event = wait_for(events, LF_NETLINK_EVENT_KIND_RESET);
+	event = guest_await_event(events, LF_NETLINK_EVENT_KIND_RESET);
 	CHECK(event.has_queue && event.queue >= 1);
 	CHECK(event.reason[0]);
 	CHECK(!strcmp(event.name, netlink_totals().name));
@@ -461,41 +401,45 @@ static void a_reset_is_an_event(void)
 	lf_events_close(events);
 }
 
+static uint64_t energy_now_pj(int fd)
+{
+	struct lf_telemetry_block block = guest_telemetry(fd, DRM_LF_TELEMETRY_DEVICE);
+
+	return energy_of(&block, LF_ENERGY_COMPONENTS);
+}
+
+/*
+ * What files closed before this one leave to be erased costs energy meanwhile, so the event may come without our
+ * work; never before the energy is there.
+ */
 static void energy_is_an_event_once(void)
 {
-	struct lf_events *events = start_listening();
-	uint32_t index = device_index();
+	struct lf_events *events = guest_listen();
+	uint32_t index = guest_device_index();
 	int fd = guest_open();
-	uint64_t threshold_pj = 0, before_pj;
-	struct lf_telemetry_block block;
+	uint64_t threshold_pj, ahead_pj = energy_now_pj(fd);
 	struct lf_event event;
 
-	/* What files closed before this one leave to be erased may not have begun. */
-	do {
-		before_pj = threshold_pj;
-		usleep(200000);
-		block = guest_settled(fd);
-		threshold_pj = energy_of(&block, LF_ENERGY_COMPONENTS) + 1;
-	} while (threshold_pj != before_pj);
-	CHECK_OK(request(LF_NETLINK_CMD_THRESHOLD_SET, 0, &index, &threshold_pj, NULL));
-	CHECK_EQUAL(netlink_totals().threshold_pj, threshold_pj);
-	CHECK_EQUAL(lf_events_next(events, 200, &event, NULL), -ETIME);
 	guest_check_multiply(fd, 7);
-	event = wait_for(events, LF_NETLINK_EVENT_KIND_ENERGY);
+	for (ahead_pj = 4 * (energy_now_pj(fd) - ahead_pj);; ahead_pj *= 4) {
+		threshold_pj = energy_now_pj(fd) + ahead_pj;
+		CHECK_OK(request(LF_NETLINK_CMD_THRESHOLD_SET, 0, &index, &threshold_pj, NULL));
+		if (netlink_totals().threshold_pj == threshold_pj)
+			break;
+		guest_await_event(events, LF_NETLINK_EVENT_KIND_ENERGY);
+		CHECK(energy_now_pj(fd) >= threshold_pj);
+	}
+	while (lf_events_next(events, 200, &event, NULL)) {
+		CHECK(energy_now_pj(fd) < threshold_pj + ahead_pj);
+		guest_check_multiply(fd, 7);
+	}
+	CHECK_EQUAL(event.kind, LF_NETLINK_EVENT_KIND_ENERGY);
+	CHECK(energy_now_pj(fd) >= threshold_pj);
 	CHECK(!event.has_temperature && !event.has_queue && !event.reason[0]);
 	CHECK_EQUAL(netlink_totals().threshold_pj, 0);
 	guest_check_multiply(fd, 8);
 	CHECK_EQUAL(lf_events_next(events, 200, &event, NULL), -ETIME);
 	lf_events_close(events);
-}
-
-static void write_word(const char *path, const char *word)
-{
-	int fd = open(path, O_WRONLY);
-
-	CHECK(fd >= 0);
-	CHECK(write(fd, word, strlen(word)) == (ssize_t)strlen(word));
-	close(fd);
 }
 
 static void perf_events_outlive_their_device(void)
@@ -510,7 +454,7 @@ static void perf_events_outlive_their_device(void)
 
 	if (geteuid() != 0)
 		ktap_skip("not root");
-	CHECK_OK(glob(DEVICE, 0, NULL, &nodes));
+	CHECK_OK(glob(GUEST_DEVICE, 0, NULL, &nodes));
 	CHECK(realpath(nodes.gl_pathv[0], path));
 	globfree(&nodes);
 	device = strrchr(path, '/') + 1;
@@ -519,26 +463,26 @@ static void perf_events_outlive_their_device(void)
 	snprintf(unbind, sizeof(unbind), "%s/unbind", driver);
 	snprintf(bind, sizeof(bind), "%s/bind", driver);
 
-	first = perf_open_named("energy-program");
+	first = guest_perf_open_named("energy-program");
 	guest_check_multiply(fd, 11);
 	close(fd);
 	for (int i = 0; i < 5; i++) {
-		write_word(unbind, device);
-		count = perf_read(first);
+		guest_write_word(unbind, device);
+		count = guest_perf_read(first);
 		CHECK(count > 0);
-		CHECK_EQUAL(perf_read(first), count);
-		CHECK_ERROR(perf_open(config, -1, 0, 0), ENODEV);
+		CHECK_EQUAL(guest_perf_read(first), count);
+		CHECK_ERROR(guest_perf_open(config, -1, 0, 0), ENODEV);
 		CHECK_OK(request(LF_NETLINK_CMD_DEVICE_GET, NLM_F_DUMP, NULL, NULL, &totals));
 		CHECK(!totals.seen);
-		write_word(bind, device);
+		guest_write_word(bind, device);
 		CHECK_OK(system("chgrp 105 /dev/accel/accel* && chmod 660 /dev/accel/accel*"));
-		second = perf_open_named("energy-program");
+		second = guest_perf_open_named("energy-program");
 		fd = guest_open();
 		guest_check_multiply(fd, 12);
 		close(fd);
 		/* The new binding is the new event's, the old event has ended with the old one. */
-		CHECK(perf_read(second) > 0);
-		CHECK_EQUAL(perf_read(first), count);
+		CHECK(guest_perf_read(second) > 0);
+		CHECK_EQUAL(guest_perf_read(first), count);
 		close(first);
 		first = second;
 	}
@@ -553,6 +497,7 @@ int main(void)
 		KTAP_TEST(perf_refuses_what_makes_no_sense),
 		KTAP_TEST(temperature_has_its_limits),
 		KTAP_TEST(fdinfo_tells_memory),
+		KTAP_TEST(fdinfo_tells_active_memory),
 		KTAP_TEST(netlink_lists_devices),
 		KTAP_TEST(unprivileged_see_their_own_alone),
 		KTAP_TEST(heat_is_an_event),

@@ -80,18 +80,12 @@ static int read_entry(struct lf_device *lf, const struct lf_matrix *matrix,
 	return written && le32_to_cpu(info->matrix) == matrix->id ? 0 : -ENOENT;
 }
 
-/* Whether a reset came between a command and its record. */
-static bool is_open(int err)
-{
-	return err == -ECANCELED || err == -ETIMEDOUT;
-}
-
 static int commit_on_device(struct lf_device *lf, const struct lf_matrix *matrix)
 {
 	struct lf_matrix_info info;
 	int err = lf_manage_commit(lf, matrix->id), found;
 
-	if (!is_open(err))
+	if (!lf_manage_is_open(err))
 		return err;
 	found = read_entry(lf, matrix, &info);
 	if (found)
@@ -162,10 +156,10 @@ static int refresh_on_device(struct lf_device *lf, const struct lf_matrix *matri
 	if (err)
 		return err;
 	err = lf_manage_refresh(lf, matrix->id, account, cells_written);
-	if (!is_open(err) || read_entry(lf, matrix, &after))
+	if (!lf_manage_is_open(err) || read_entry(lf, matrix, &after))
 		return err;
 	if (after.refreshes == before.refreshes)
-		return -ECANCELED;
+		return err == -EIO ? err : -ECANCELED;
 	*cells_written = le64_to_cpu(after.cells);
 	return 0;
 }

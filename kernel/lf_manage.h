@@ -33,4 +33,13 @@ int lf_manage_account(struct lf_device *lf, u32 account, const u64 *quota,
 int lf_manage_sanitize(struct lf_device *lf, u32 count, u64 *dirty);
 int lf_status_error(u32 status);
 
+/*
+ * Whether an error leaves open if the command was executed: a reset came between it and its record, or the record
+ * said something that does not exist.
+ */
+static inline bool lf_manage_is_open(int error)
+{
+	return error == -ECANCELED || error == -ETIMEDOUT || error == -EIO;
+}
+
 #endif

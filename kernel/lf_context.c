@@ -45,6 +45,7 @@ struct lf_context *lf_context_create(struct lf_device *lf)
 	spin_lock_init(&context->count_lock);
 	xa_init_flags(&context->matrices, XA_FLAGS_ALLOC1);
 	lf_sums_init(&context->sums);
+	lf_kcov_init(&context->kcov);
 	return context;
 }
 

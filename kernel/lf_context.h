@@ -13,6 +13,7 @@
 #include <drm/drm_file.h>
 #include <drm/gpu_scheduler.h>
 
+#include "lf_kcov.h"
 #include "lf_telemetry.h"
 
 struct drm_device;
@@ -31,6 +32,7 @@ struct lf_device;
  * @count_lock: guards @jobs and @job_bytes
  * @jobs: submitted and not yet freed
  * @job_bytes: their commands
+ * @kcov: coverage of what workers do for its jobs
  */
 struct lf_context {
 	struct kref ref;
@@ -44,6 +46,7 @@ struct lf_context {
 	spinlock_t count_lock;
 	u32 jobs;
 	size_t job_bytes;
+	struct lf_kcov kcov;
 };
 
 static inline struct lf_context *to_lf_context(struct drm_file *file)

@@ -211,10 +211,12 @@ static void free_work(struct work_struct *work)
 		u32 i;
 
 		dead = dead->next;
+		lf_kcov_start(&job->context->kcov);
 		for (i = 0; i < job->buffer_count + job->matrix_count; i++)
 			lf_fence_forget(job->objects[i]);
 		lf_context_uncount(job->context, job->commands_bytes);
 		lf_job_free(job);
+		lf_kcov_stop();
 	}
 	wake_up_all(&lf->job_wait);
 }

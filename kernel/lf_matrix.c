@@ -93,8 +93,11 @@ static void reap_work(struct work_struct *work)
 			forget(lf, matrix);
 		return;
 	}
-	list_for_each_entry_safe(matrix, next, &dead, link)
+	list_for_each_entry_safe(matrix, next, &dead, link) {
+		lf_kcov_start(&matrix->kcov);
 		reap(lf, matrix);
+		lf_kcov_stop();
+	}
 	sanitize(lf);
 	drm_dev_exit(index);
 }
@@ -165,6 +168,7 @@ struct lf_matrix *lf_matrix_from_info(struct lf_device *lf, const struct lf_matr
 	matrix->gem.funcs = &lf_matrix_funcs;
 	drm_gem_private_object_init(&lf->drm, &matrix->gem, PAGE_SIZE);
 	INIT_LIST_HEAD(&matrix->link);
+	lf_kcov_init(&matrix->kcov);
 	matrix->id = le32_to_cpu(info->matrix);
 	matrix->index = le32_to_cpu(info->index);
 	matrix->shape.rows = le32_to_cpu(info->rows);
@@ -241,7 +245,7 @@ bool lf_matrix_is_owner(const struct lf_context *context, const struct lf_matrix
 	return matrix->creator == context->id;
 }
 
-/* A creation that a reset cut short may have been executed: then its entry is nobody's. */
+/* A creation whose record was lost may have been executed: then its entry is nobody's. */
 static int try_create(struct lf_device *lf, struct lf_context *context,
 		      const struct drm_lf_matrix_create *args, struct lf_matrix_info *info)
 {
@@ -249,7 +253,7 @@ static int try_create(struct lf_device *lf, struct lf_context *context,
 	int err;
 
 	err = lf_manage_create(lf, context->account, args->rows, args->cols, args->format, &id);
-	if (err == -ECANCELED || err == -ETIMEDOUT) {
+	if (lf_manage_is_open(err)) {
 		if (!lf_directory_find_orphan(lf, info))
 			return 0;
 		if (err == -ECANCELED)

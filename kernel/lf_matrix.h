@@ -7,6 +7,7 @@
 
 #include <drm/drm_gem.h>
 
+#include "lf_kcov.h"
 #include "lf_validate.h"
 
 struct lf_context;
@@ -28,6 +29,7 @@ struct lf_device;
  * @delete_tries: how often the device was asked to delete it, in vain
  * @named: the device keeps it: it is not deleted with its last reference; under the directory's
  *	lock
+ * @kcov: coverage of its deletion
  */
 struct lf_matrix {
 	struct drm_gem_object gem;
@@ -41,6 +43,7 @@ struct lf_matrix {
 	struct list_head link;
 	u8 delete_tries;
 	bool named;
+	struct lf_kcov kcov;
 };
 
 static inline struct lf_matrix *to_lf_matrix(struct drm_gem_object *object)

@@ -35,6 +35,7 @@ static struct dma_fence *run_job(struct drm_sched_job *base)
 	struct lf_queue *queue = queue_of(base);
 	int index, err;
 
+	lf_kcov_start(&job->context->kcov);
 	lf_fence_init(job->fence, queue->fence_context, ++queue->fence_seqno);
 	trace_lf_job_run(&job->lf->drm, job->context->id, job->fence->seqno, queue->index);
 
@@ -48,6 +49,7 @@ static struct dma_fence *run_job(struct drm_sched_job *base)
 	}
 	if (err)
 		lf_job_done(&job->request, NULL, err);
+	lf_kcov_stop();
 	return job->fence;
 }
 
@@ -59,6 +61,7 @@ static enum drm_gpu_sched_stat timedout_job(struct drm_sched_job *base)
 	struct drm_gpu_scheduler *sched = base->sched;
 	int index;
 
+	lf_kcov_start(&job->context->kcov);
 	if (drm_dev_enter(&lf->drm, &index)) {
 		lf_reset_watch(lf, queue, &job->request, lf->job_timeout);
 		drm_dev_exit(index);
@@ -70,6 +73,7 @@ static enum drm_gpu_sched_stat timedout_job(struct drm_sched_job *base)
 	spin_unlock(&sched->job_list_lock);
 	drm_sched_wqueue_start(sched);
 	mutex_unlock(&queue->sched_lock);
+	lf_kcov_stop();
 	return DRM_GPU_SCHED_STAT_NOMINAL;
 }
 
@@ -81,6 +85,7 @@ static void free_job(struct drm_sched_job *base)
 	 * A job that was cancelled was never given to the device, but its scheduler's fence needs
 	 * what a parent keeps, too.
 	 */
+	lf_kcov_start(&job->context->kcov);
 	if (!base->s_fence->parent) {
 		lf_fence_init(job->fence, queue_of(base)->fence_context, 0);
 		dma_fence_signal(job->fence);
@@ -89,6 +94,7 @@ static void free_job(struct drm_sched_job *base)
 	}
 	drm_sched_job_cleanup(base);
 	lf_job_free_later(job);
+	lf_kcov_stop();
 }
 
 static const struct drm_sched_backend_ops lf_sched_ops = {

@@ -2,8 +2,9 @@
 /*
  * A fuzzer that knows the interface. A program is a list of calls whose arguments are drawn from typed resources (live
  * handles of buffers, matrices, sync objects, names) and then spoilt a little, because random ioctls hardly ever get past
- * the checks of their arguments. Each program runs in a process of its own with KCOV on; one that reached code no other had
- * is kept and later changed. What finds the bugs is the kernel: KASAN, lockdep, the hung-task detector.
+ * the checks of their arguments. Each program runs in a process of its own with KCOV on, and what the driver's workers do for it
+ * comes to its parent; a program that reached code no other had is kept and later changed. What finds the bugs is the
+ * kernel: KASAN, lockdep, the hung-task detector.
  *
  * usage: fuzz [PROGRAMS [SEED]]
  */
@@ -31,6 +32,9 @@
 #define COVERAGE_BITS (1u << 20)
 #define PROGRAM_S     60
 
+/* Any number but 0: the driver's workers find the listener by it. Children have that of their parent. */
+#define COMMON_ID     0x1f
+
 /* One call: which, and the words its arguments are drawn from. */
 struct call {
 	uint32_t kind;
@@ -47,6 +51,7 @@ struct coverage {
 	uint64_t calls;
 	uint64_t accepted;
 	uint32_t found;
+	uint32_t of_workers;
 	uint32_t new_bits;
 	uint8_t bits[COVERAGE_BITS / 8];
 };
@@ -427,10 +432,11 @@ static void execute(const struct program *program)
 	}
 }
 
-/* The places the kernel passed, into the shared map; the same place after another is another. */
-static void collect(const unsigned long *cover)
+/* The places the kernel passed, into the shared map; returns how many are new. */
+static uint32_t collect(unsigned long *cover)
 {
-	unsigned long count = __atomic_load_n(&cover[0], __ATOMIC_RELAXED);
+	unsigned long count = __atomic_exchange_n(&cover[0], 0, __ATOMIC_RELAXED);
+	uint32_t found = 0;
 
 	for (unsigned long i = 1; i <= count; i++) {
 		uint32_t bit = (uint32_t)((cover[i] * 0x9e3779b97f4a7c15ull) >> 44);
@@ -438,20 +444,49 @@ static void collect(const unsigned long *cover)
 		if (coverage->bits[bit / 8] >> bit % 8 & 1)
 			continue;
 		coverage->bits[bit / 8] |= (uint8_t)(1u << bit % 8);
-		coverage->found++;
-		coverage->new_bits++;
+		found++;
 	}
+	coverage->found += found;
+	coverage->new_bits += found;
+	return found;
+}
+
+/* A map of its own that the kernel writes to once @kcov is enabled; MAP_FAILED where there is none to be had. */
+static unsigned long *map_coverage(int kcov)
+{
+	if (kcov < 0 || ioctl(kcov, KCOV_INIT_TRACE, COVER_ENTRIES))
+		return MAP_FAILED;
+	return mmap(NULL, COVER_ENTRIES * sizeof(unsigned long), PROT_READ | PROT_WRITE, MAP_SHARED,
+		    kcov, 0);
+}
+
+static int open_kcov(void)
+{
+	return open("/sys/kernel/debug/kcov", O_RDWR | O_CLOEXEC);
+}
+
+/* What workers do for this process's children. A process has one map, so these have their own for what they do. */
+static unsigned long *listen_to_workers(void)
+{
+	struct kcov_remote_arg remote = {
+		.trace_mode = KCOV_TRACE_PC,
+		.area_size = COVER_ENTRIES,
+		.common_handle = kcov_remote_handle(KCOV_SUBSYSTEM_COMMON, COMMON_ID),
+	};
+	int kcov = open_kcov();
+	unsigned long *cover = map_coverage(kcov);
+
+	if (cover != MAP_FAILED && ioctl(kcov, KCOV_REMOTE_ENABLE, &remote))
+		return MAP_FAILED;
+	return cover;
 }
 
 static void run_child(const struct program *program)
 {
-	int kcov = open("/sys/kernel/debug/kcov", O_RDWR | O_CLOEXEC);
-	unsigned long *cover = MAP_FAILED;
+	int kcov = open_kcov();
+	unsigned long *cover = map_coverage(kcov);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (kcov >= 0 && !ioctl(kcov, KCOV_INIT_TRACE, COVER_ENTRIES))
-		cover = mmap(NULL, COVER_ENTRIES * sizeof(*cover), PROT_READ | PROT_WRITE,
-			     MAP_SHARED, kcov, 0);
 	if (cover == MAP_FAILED || ioctl(kcov, KCOV_ENABLE, KCOV_TRACE_PC))
 		_exit(KTAP_SKIPPED);
 	__atomic_store_n(&cover[0], 0, __ATOMIC_RELAXED);
@@ -515,12 +550,18 @@ int main(int argc, char **argv)
 	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
 	static struct program corpus[CORPUS_MAX];
 	uint32_t kept = 0, stuck = 0, died = 0;
+	unsigned long *workers;
 	int fd;
 
 	coverage = mmap(NULL, sizeof(*coverage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			-1, 0);
 	CHECK(coverage != MAP_FAILED);
-	printf("KTAP version 1\n1..3\n");
+	printf("KTAP version 1\n1..4\n");
+	workers = listen_to_workers();
+	if (workers == MAP_FAILED) {
+		printf("not ok 1 coverage of the kernel's workers cannot be had\n");
+		return 1;
+	}
 	for (uint32_t i = 0; i < programs; i++) {
 		const struct program *parent = NULL;
 		struct program program;
@@ -536,12 +577,15 @@ int main(int argc, char **argv)
 		}
 		stuck += status < 0;
 		died += status > 0;
+		/* What they still do for this program counts for the next. */
+		coverage->of_workers += collect(workers);
 		if (coverage->new_bits)
 			corpus[kept < CORPUS_MAX ? kept++ : guest_random(&seed) % kept] = program;
 		if ((i + 1) % 1000 == 0) {
-			printf("# %u programs, %llu calls of which %llu accepted, %u places, %u kept\n",
+			printf("# %u programs, %llu calls of which %llu accepted, %u places, %u of them by workers first, %u kept\n",
 			       i + 1, (unsigned long long)coverage->calls,
-			       (unsigned long long)coverage->accepted, coverage->found, kept);
+			       (unsigned long long)coverage->accepted, coverage->found,
+			       coverage->of_workers, kept);
 			fflush(stdout);
 		}
 	}
@@ -555,5 +599,7 @@ int main(int argc, char **argv)
 	guest_check_multiply(fd, 1);
 	printf("ok 3 the device multiplies as before\n");
 	close(fd);
-	return stuck || died || 10 * coverage->accepted <= coverage->calls;
+	printf("%s 4 workers passed %u places that no call had\n",
+	       coverage->of_workers ? "ok" : "not ok", coverage->of_workers);
+	return stuck || died || 10 * coverage->accepted <= coverage->calls || !coverage->of_workers;
 }

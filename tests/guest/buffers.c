@@ -3,6 +3,7 @@
  * Buffers: sizes, contents, mappings, PRIME, accounting.
  */
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/udmabuf.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -157,6 +158,90 @@ static void foreign_memory_multiplies(void)
 	close(exported);
 }
 
+/* Of vgem, the kernel's driver for tests: its uAPI is not among the headers of userspace. */
+struct vgem_fence_attach {
+	uint32_t handle, flags, out_fence, pad;
+};
+
+struct vgem_fence_signal {
+	uint32_t fence, flags;
+};
+
+#define VGEM_FENCE_WRITE 1
+#define VGEM_FENCE_ATTACH \
+	DRM_IOC(DRM_IOC_READWRITE, 'd', DRM_COMMAND_BASE + 1, sizeof(struct vgem_fence_attach))
+#define VGEM_FENCE_SIGNAL \
+	DRM_IOC(DRM_IOC_WRITE, 'd', DRM_COMMAND_BASE + 2, sizeof(struct vgem_fence_signal))
+
+static int open_vgem(void)
+{
+	glob_t nodes;
+	int found = -1;
+
+	if (geteuid() != 0 || system("modprobe vgem 2>/dev/null") != 0 ||
+	    glob("/dev/dri/card*", 0, NULL, &nodes) != 0)
+		ktap_skip("no vgem");
+	for (size_t i = 0; i < nodes.gl_pathc && found < 0; i++) {
+		int fd = open(nodes.gl_pathv[i], O_RDWR | O_CLOEXEC);
+		drmVersionPtr version = drmGetVersion(fd);
+
+		if (version && !strcmp(version->name, "vgem"))
+			found = fd;
+		else
+			close(fd);
+		drmFreeVersion(version);
+	}
+	globfree(&nodes);
+	if (found < 0)
+		ktap_skip("no vgem");
+	return found;
+}
+
+/* A buffer of another DRM device, and what that device has still to do with it: our job waits for it. */
+static void foreign_fences_are_waited_for(void)
+{
+	enum { ROWS = 20, COLS = 30, BYTES = 3 * 4096, OUTPUT = 2 * 4096 };
+	int fd = guest_open(), vgem = open_vgem(), exported;
+	struct drm_mode_create_dumb dumb = { .width = BYTES, .height = 1, .bpp = 8 };
+	struct drm_mode_map_dumb map = { .pad = 0 };
+	struct vgem_fence_attach write = { .flags = VGEM_FENCE_WRITE };
+	struct vgem_fence_signal written = { .flags = 0 };
+	uint32_t handle, matrix, done = guest_syncobj(fd);
+	int8_t weights[ROWS * COLS];
+	float expected[COLS], *x;
+	struct guest_job job;
+
+	CHECK_OK(guest_ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb));
+	map.handle = write.handle = dumb.handle;
+	CHECK_OK(guest_ioctl(vgem, DRM_IOCTL_MODE_MAP_DUMB, &map));
+	x = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, vgem, (off_t)map.offset);
+	CHECK(x != MAP_FAILED);
+	CHECK_OK(drmPrimeHandleToFD(vgem, dumb.handle, O_CLOEXEC | O_RDWR, &exported));
+	CHECK_OK(drmPrimeFDToHandle(fd, exported, &handle));
+	matrix = guest_matrix(fd, ROWS, COLS, 2, weights);
+
+	CHECK_OK(guest_ioctl(vgem, VGEM_FENCE_ATTACH, &write));
+	job = guest_multiply_job(handle, matrix, ROWS, COLS, OUTPUT);
+	guest_job_sync(&job, done, DRM_LF_SYNC_OUT, 0);
+	CHECK_OK(guest_job_submit(fd, &job));
+	CHECK_EQUAL(guest_wait(fd, done, 300), -ETIME);
+	/* Only now it is written, by the other device as it were. */
+	for (int i = 0; i < ROWS; i++)
+		x[i] = (float)(i * i - 30);
+	written.fence = write.out_fence;
+	CHECK_OK(guest_ioctl(vgem, VGEM_FENCE_SIGNAL, &written));
+	CHECK_OK(guest_wait(fd, done, GUEST_WAIT_MS));
+	CHECK_EQUAL(guest_fence_error(fd, done), 1);
+	guest_forward(x, weights, ROWS, COLS, expected);
+	CHECK_EQUAL(memcmp((char *)x + OUTPUT, expected, sizeof(expected)), 0);
+	/* The exporter goes first: the import keeps the memory. */
+	CHECK_OK(munmap(x, BYTES));
+	close(exported);
+	close(vgem);
+	CHECK_EQUAL(guest_job_run(fd, &job), 1);
+	CHECK_OK(drmCloseBufferHandle(fd, handle));
+}
+
 static void over_the_limit(void *argument)
 {
 	const struct rlimit limit = { 64 << 10, 64 << 10 };
@@ -205,8 +290,8 @@ int main(void)
 		KTAP_TEST(is_zeroed_and_page_sized),   KTAP_TEST(bad_sizes_are_refused),
 		KTAP_TEST(info_tells_size_and_offset), KTAP_TEST(mapping_outlives_handle_and_file),
 		KTAP_TEST(foreign_offsets_do_not_map), KTAP_TEST(prime_shares_memory),
-		KTAP_TEST(foreign_memory_multiplies),  KTAP_TEST(pinned_memory_is_limited),
-		KTAP_TEST(many_can_be_made),
+		KTAP_TEST(foreign_memory_multiplies),  KTAP_TEST(foreign_fences_are_waited_for),
+		KTAP_TEST(pinned_memory_is_limited),   KTAP_TEST(many_can_be_made),
 	};
 
 	return ktap_run(tests, KTAP_COUNT(tests), 60);

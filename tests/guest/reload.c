@@ -7,6 +7,7 @@
 #include <glob.h>
 #include <limits.h>
 #include <linux/sync_file.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,7 +18,7 @@
 #include "tests/guest/accelerator.h"
 #include "tests/guest/ktap.h"
 
-enum { ROWS = 30, COLS = 30, OUTPUT = 2048, CYCLES = 50 };
+enum { ROWS = 30, COLS = 30, OUTPUT = 2048, CYCLES = 50, SOON_MS = 2000 };
 
 static void write_word(const char *path, const char *word)
 {
@@ -213,10 +214,12 @@ static void unplugs_under_load(void)
 		}
 		CHECK_OK(drmSyncobjExportSyncFile(fd, syncobj, &fences[1]));
 		write_word(remove, "1");
-		/* Everything has ended, one way or the other. */
+		/* Everything ends at once, one way or the other: what was not on the ring yet when a worker comes to it. */
 		for (int i = 0; i < 2; i++) {
+			struct pollfd wait = { .fd = fences[i], .events = POLLIN };
 			struct sync_file_info info = { 0 };
 
+			CHECK_EQUAL(poll(&wait, 1, SOON_MS), 1);
 			CHECK_OK(guest_ioctl(fences[i], SYNC_IOC_FILE_INFO, &info));
 			CHECK(info.status == 1 || info.status == -ENODEV);
 			close(fences[i]);

@@ -8,7 +8,8 @@ DEBUG := $(BUILD)/debug
 DEBUG_FILES := $(GUEST_FILES) $(foreach file,$(DEBUG_TESTS) tests/kunit/kunit,$(file):/usr/lib/lf/debug/$(notdir $(file)))
 
 # What has no hardware in it is tested in a module of its own, with the driver's sources it is about beside it.
-KUNIT_SOURCES := $(sort $(wildcard tests/kunit/*.c tests/kunit/Kbuild)) kernel/lf_validate.c $(wildcard kernel/lf_*.h)
+KUNIT_SOURCES := $(sort $(wildcard tests/kunit/*.c tests/kunit/Kbuild)) kernel/lf_validate.c kernel/lf_queue.c \
+	$(wildcard kernel/lf_*.h)
 
 # gcov counts the lines that ran; KCOV tells the fuzzer where its program led.
 DEBUG_OPTIONS_faults := GCOV_PROFILE=y KCOV_INSTRUMENT=y

@@ -98,6 +98,20 @@ static int set_option(struct options *options, const char *key, const char *valu
 	return 0;
 }
 
+/* Whether one of the pairs in @text, "key=value,...", has the key of @pair. */
+static bool has_key(const char *text, const char *pair)
+{
+	size_t length = strcspn(pair, "=");
+
+	while (text) {
+		if (strcspn(text, "=,") == length && !memcmp(text, pair, length))
+			return true;
+		text = strchr(text, ',');
+		text += text ? 1 : 0;
+	}
+	return false;
+}
+
 /* Takes "inproc[:preset|:file=PATH][,key=value...]" apart; @text is a copy that is cut up. */
 static int parse(char *text, struct options *options, struct lf_error *error)
 {
@@ -120,6 +134,10 @@ static int parse(char *text, struct options *options, struct lf_error *error)
 
 		if (!value)
 			return lf_error_set(error, -EINVAL, "\"%s\": not key=value", key);
+		/* Which of them was meant? */
+		if (has_key(rest, key))
+			return lf_error_set(error, -EINVAL, "%.*s: given twice", (int)(value - key),
+					    key);
 		*value++ = '\0';
 		err = set_option(options, key, value, error);
 		if (err)

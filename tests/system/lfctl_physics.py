@@ -238,6 +238,10 @@ def test_a_study_measures_what_errors_cost():
             # Errors that add up from layer to layer are more than those of each layer alone.
             ktap.equal(points[noisy]["snr_through_db"] < points[noisy]["snr_db"], True)
         ktap.equal(points["adc", "3"]["clip_share"] > 0, True)
+        # What the base says of what is varied, the values of the sweep say instead.
+        same = study(bench, "--sweeps", "adc", "--adc-bits", "3,8", "--device", "inproc:isaac,adc_bits=5",
+                     out="of-other-bits").json()
+        ktap.equal(same["points"], found["points"][:2])
         ktap.equal(len(found["layers"]), 7 * 6 * fixture.BLOCKS)
         drawing = xml.etree.ElementTree.parse(bench.out / "study" / "study.svg").getroot()
         words = [text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text")]

@@ -109,6 +109,8 @@ def test_what_a_study_cannot_vary_is_named():
             ("--repeats", "0", "--repeats 0"), ("--repeats", "33", "--repeats 33"),
             ("--device", "/dev/accel/accel0", "--device /dev/accel/accel0"),
             ("--device", "inproc:isaac,memory=x", "memory="), ("--device", "inproc:foo", "foo"),
+            ("--device", "inproc:isaac,seed=3", "--seed"), ("--device", "inproc:isaac,threads=1", "--jobs"),
+            ("--device", "inproc:isaac,tiles=99,tiles=98", "tiles: given twice"),
             ("--device", "inproc:isaac,colour=1", "colour")):
         usage(*study, option, value, says=says)
     assert not os.path.exists("nowhere")
@@ -119,6 +121,7 @@ def test_device_specifications_are_checked():
                          ("inproc:ideal,tiles", "not key=value"),
                          ("inproc:ideal,adc_bits=99", "adc_bits"),
                          ("inproc:ideal,colour=3", "colour"),
+                         ("inproc:ideal,tiles=8,seed=1,tiles=8", "tiles: given twice"),
                          ("inproc:ideal,threads=0", "threads"),
                          ("inproc:ideal,memory=", "memory: is empty")):
         usage("info", "--device", device, says=says)

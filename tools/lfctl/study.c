@@ -118,6 +118,9 @@ static int check(const void *opaque, struct lf_error *error)
 	if (device && strstr(device, "memory="))
 		return lf_error_set(error, -EINVAL,
 				    "--device: memory= would be shared by all devices of a study");
+	if (device && (strstr(device, ",seed=") || strstr(device, ",threads=")))
+		return lf_error_set(error, -EINVAL,
+				    "--device: seed= is said by --seed, and threads= by --jobs");
 	return study_sweeps_parse(values->sweeps, values->lists, sweeps, &count, error);
 }
 

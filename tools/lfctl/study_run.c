@@ -63,17 +63,36 @@ static bool is_random(const struct lf_device *device)
 	return !info->effects_known || info->effects;
 }
 
+/* The base, with what @keys, ",key=value...", say instead of what it says of the same keys. */
+static void change(const char *base, const char *keys, char *text, size_t bytes)
+{
+	size_t length = strcspn(base, ",");
+
+	snprintf(text, bytes, "%.*s", (int)length, base);
+	for (base += length; *base; base += length) {
+		char pattern[64];
+
+		length = 1 + strcspn(base + 1, ",");
+		snprintf(pattern, sizeof(pattern), "%.*s=", (int)strcspn(base, "="), base);
+		if (!strstr(keys, pattern))
+			snprintf(text + strlen(text), bytes - strlen(text), "%.*s", (int)length,
+				 base);
+	}
+	snprintf(text + strlen(text), bytes - strlen(text), "%s", keys);
+}
+
 static void specification(const struct study *study, const struct study_series *series,
 			  const struct study_value *value, uint32_t repeat, char *text,
 			  size_t bytes)
 {
-	char keys[STUDY_KEYS_BYTES];
+	bool drifts = study->drift && series->sweep.kind == STUDY_TIME;
+	char keys[2 * STUDY_KEYS_BYTES + sizeof(DRIFT)];
 
 	study_sweep_keys(series->sweep.kind, value, keys);
-	snprintf(text, bytes, "%s%s%s%s,seed=%llu,threads=1", study->base, keys,
-		 study->drift && series->sweep.kind == STUDY_TIME ? "," : "",
-		 study->drift && series->sweep.kind == STUDY_TIME ? study->drift : "",
+	snprintf(keys + strlen(keys), sizeof(keys) - strlen(keys), "%s%s,seed=%llu,threads=1",
+		 drifts ? "," : "", drifts ? study->drift : "",
 		 (unsigned long long)study->seed + repeat);
+	change(study->base, keys, text, bytes);
 }
 
 /* Whether the base has errors that grow with time; where it has none, it gets those of DRIFT. */

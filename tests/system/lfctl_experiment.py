@@ -88,6 +88,85 @@ def test_a_module_of_the_task_itself_is_not_tuned_with():
             assert "other" not in modules, modules
 
 
+def every_method(made):
+    """The methods that the tool knows, with what each of them must have; none is forgotten here when one is added."""
+    made.write(changed(("methods", 0, "method"), "nothing"))
+    says = made.run("--tune", status=fixture.FAILED).errors
+    methods = []
+    for name in says.split("is none of ")[1].split()[0].split("|"):
+        method = {"name": name, "method": name, "epochs": 2, "evaluations": 3}
+        if name == "head":
+            method["head"] = "linear"
+        made.write({**changed(("tuning",), None), "methods": [method], "against": name, "claims": []})
+        if '"methods[0].pool": is missing' in made.run("--tune", status=fixture.FAILED).errors:
+            method["pool"] = "pool"
+        methods.append(method)
+    assert len(methods) > 10, methods
+    return methods
+
+
+def untuned(methods, against, **more):
+    plain = {key: value for key, value in TINY.items() if key != "tuning"}
+    return {**plain, "methods": methods, "against": against, "claims": [], **more}
+
+
+def without_clock(line):
+    return {key: value for key, value in line.items() if not key.endswith("_s")}
+
+
+def test_every_method_gives_alone_what_it_gives_among_the_others():
+    with rig() as made:
+        methods = every_method(made)
+        assert sum("pool" in method for method in methods) > 3, methods
+        methods += [{"name": "one module", "method": "lorafusion", "epochs": 2, "pool": "pool", "modules": 1},
+                    {"name": "on crossbars", "method": "lora", "epochs": 2, "place": "each-step"}]
+        made.write(untuned(methods, "lora", seeds=[1]))
+        made.run("--jobs", "1")
+        together = {line["method"]: line for line in made.lines()}
+        ktap.equal(len(together), len(methods))
+        # One device for all without a pool, one for those with it, one for the smaller pool, and one to be written to.
+        opened = [line for line in together.values() if line["open_s"] > 0.0005]
+        assert len(opened) <= 5, [line["method"] for line in opened]
+        for method in methods:
+            out = made.folder / "alone"
+            made.write(untuned([method], method["name"], seeds=[1]))
+            made.run("--jobs", "1", out=out)
+            line, = made.lines(out=out)
+            ktap.equal(without_clock({**line, "deployed": 0}),
+                       without_clock({**together[method["name"]], "deployed": 0}))
+            shutil.rmtree(out)
+        ktap.equal(together["majority"]["inference"]["energy_pj"]["backbone"], 0.0)
+        assert together["on crossbars"]["training"]["cells_written"] > 0
+        ktap.equal([name for name, line in together.items() if line["training"]["cells_written"]], ["on crossbars"])
+
+
+def test_settings_of_another_method_and_of_another_experiment():
+    with rig() as made:
+        ablation = {"name": "ablation", "method": "lorafusion", "pool": "pool", "l1": 0, "settings_of": "LoRAFusion"}
+        content = {**TINY, "methods": TINY["methods"] + [ablation]}
+        made.write(content)
+        made.run("--tune")
+        tuned = json.loads((made.out / "tuned.json").read_text())["tuned"]
+        assert "ablation" not in tuned, tuned
+        made.run()
+        used = {line["method"]: line["configuration"]["settings"] for line in made.lines()}
+        ktap.equal(used["ablation"], {**tuned["LoRAFusion"]["settings"], "l1": 0.0})
+        borrowed = untuned([{key: value for key, value in method.items() if key != "trials"}
+                            for method in content["methods"]], "LoRA", settings_from="results/tuned.json")
+        made.write(borrowed)
+        other = made.folder / "borrowed"
+        made.run(out=other)
+        ktap.equal({line["method"]: line["configuration"]["settings"] for line in made.lines(out=other)}, used)
+        shutil.rmtree(other)
+        made.write({**borrowed, "tasks": ["other"]})
+        assert "was chosen on task other" in made.run(out=other, status=fixture.FAILED).errors
+        stranger = {"name": "stranger", "method": "lora"}
+        made.write({**borrowed, "methods": borrowed["methods"] + [stranger]})
+        assert 'has no settings of "stranger"' in made.run(out=other, status=fixture.FAILED).errors
+        made.write({**borrowed, "settings_from": "tiny.json"})
+        assert "is no tuned.json" in made.run(out=other, status=fixture.FAILED).errors
+
+
 def test_every_line_says_what_it_was():
     with rig() as made:
         made.run("--tune")
@@ -198,6 +277,12 @@ REFUSED = (
     (("methods", 2, "trials", 1), {"epochs": 0}, '"methods[2].trials[1].epochs"'),
     (("methods", 0, "trials"), [{}, {}], '"methods[0].trials"'), (("against",), "nobody", '"against"'),
     (("claims", 0, "method"), "nobody", '"claims[0].method"'), (("claims", 0, "margin_points"), -1, '"claims[0].margin_points"'),
+    (("methods", 2, "place"), "moon", '"methods[2].place"'), (("methods", 3, "place"), "once", '"methods[3].place"'),
+    (("methods", 3, "prune"), 1.5, '"methods[3].prune"'), (("methods", 2, "switch_off"), 0.1, '"methods[2].switch_off"'),
+    (("methods", 3, "no_magnitude"), 1, '"methods[3].no_magnitude"'), (("methods", 2, "coefficients"), "block", '"methods[2].coefficients"'),
+    (("methods", 3, "coefficients"), "layer", '"methods[3].coefficients"'), (("methods", 2, "l1"), 0.1, '"methods[2].l1"'),
+    (("methods", 2, "settings_of"), "LoRAFusion", '"methods[2].settings_of"'), (("methods", 0, "settings_of"), "nobody", '"methods[0].settings_of"'),
+    (("settings_from",), "x", '"settings_from"'), (("methods", 3, "targets"), "q", '"methods[3].targets"'),
     (("tuning", "tasks"), ["task"], '"tuning.tasks"'), (("tuning",), None, '"tuning"'), (("tuning", "more"), 1, '"tuning.more"'),
 )
 

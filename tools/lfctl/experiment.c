@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "tools/lfctl/evaluation.h"
-#include "tools/lfctl/experiment.h"
+#include "tools/lfctl/experiment_bench.h"
 #include "tools/lfctl/outfile.h"
 #include "tools/lfctl/output.h"
 
@@ -92,31 +92,79 @@ static int write_plot(const struct experiment *experiment, const json_t *result,
 	return ret;
 }
 
-/* What tuning chose for this very file; *@tuned stays NULL where there is nothing to tune. */
-static int read_tuned(const struct experiment *experiment, json_t **tuned, struct lf_error *error)
+/* Settings chosen on a task would be better on it than they are. */
+static int check_foreign(const struct experiment *experiment, const char *path,
+			 const json_t *object, struct lf_error *error)
 {
-	char path[EXPERIMENT_BYTES];
-	json_t *object;
-	int ret;
+	const json_t *file = json_object_get(object, "experiment");
+	const json_t *tasks = json_object_get(json_object_get(file, "tuning"), "tasks"), *task;
+	size_t index;
 
-	if (!experiment->tuning.task_count)
-		return 0;
-	ret = file_of(experiment, "tuned.json", path, error);
-	if (ret)
-		return ret;
-	if (access(path, R_OK))
-		return lf_error_set(error, -errno,
-				    "%s: %s; the file has key \"tuning\", so --tune comes first",
-				    path, strerror(errno));
-	object = json_load_file(path, 0, NULL);
-	if (!json_is_object(json_object_get(object, "tuned")) ||
-	    !json_equal(json_object_get(object, "experiment"), experiment->file))
+	if (!json_array_size(tasks))
+		return lf_error_set(error, -EINVAL, "%s: is no tuned.json", path);
+	json_array_foreach((json_t *)tasks, index, task)
+	{
+		const char *name = json_string_value(task);
+
+		for (uint32_t at = 0; name && at < experiment->final.task_count; at++)
+			if (!strcmp(experiment->final.tasks[at], name))
+				return lf_error_set(error, -EINVAL,
+						    "%s: was chosen on task %s, on which results "
+						    "are measured",
+						    path, name);
+	}
+	return 0;
+}
+
+static int check_tuned(const struct experiment *experiment, const char *path, const json_t *object,
+		       struct lf_error *error)
+{
+	const json_t *tuned = json_object_get(object, "tuned");
+	int ret = 0;
+
+	if (!json_is_object(tuned))
+		return lf_error_set(error, -EINVAL, "%s: is no tuned.json", path);
+	if (experiment->settings_from)
+		ret = check_foreign(experiment, path, object, error);
+	else if (!json_equal(json_object_get(object, "experiment"), experiment->file))
 		ret = lf_error_set(
 			error, -EEXIST,
 			"%s: was not chosen for this file; --tune with another --out, or "
 			"remove it",
 			path);
-	else
+	for (uint32_t at = 0; !ret && at < experiment->method_count; at++) {
+		const struct experiment_method *method = &experiment->methods[at];
+
+		if (experiment->settings_from && experiment_method_tunable(method) &&
+		    !json_object_get(tuned, method->settings_of))
+			ret = lf_error_set(error, -EINVAL,
+					   "%s: has no settings of \"%s\", which \"%s\" needs",
+					   path, method->settings_of, method->name);
+	}
+	return ret;
+}
+
+/* What tuning chose for this very file, or for another that lends its settings; *@tuned stays NULL where there is nothing to tune. */
+static int read_tuned(const struct experiment *experiment, json_t **tuned, struct lf_error *error)
+{
+	char own[EXPERIMENT_BYTES];
+	const char *path = experiment->settings_from ? experiment->settings_from : own;
+	json_t *object;
+	int ret;
+
+	if (!experiment->tuning.task_count && !experiment->settings_from)
+		return 0;
+	ret = file_of(experiment, "tuned.json", own, error);
+	if (ret)
+		return ret;
+	if (access(path, R_OK))
+		return lf_error_set(error, -errno,
+				    "%s: %s; the file has key \"%s\", so --tune comes first", path,
+				    strerror(errno),
+				    experiment->settings_from ? "settings_from" : "tuning");
+	object = json_load_file(path, 0, NULL);
+	ret = check_tuned(experiment, path, object, error);
+	if (!ret)
 		*tuned = json_incref(json_object_get(object, "tuned"));
 	json_decref(object);
 	return ret;
@@ -232,20 +280,21 @@ static int estimate_stage(const struct experiment *experiment, bool tuning, json
 	uint32_t runs[EXPERIMENT_METHODS] = { 0 };
 	struct experiment_stage stage;
 	int ret = experiment_stage_create(experiment, tuning, &stage, error);
+	struct bench bench = { .experiment = experiment, .stage = &stage };
 
 	stage.probe = true;
 	for (uint32_t at = 0; !ret && at < stage.count; at++) {
 		const struct experiment_run *run = &stage.runs[at];
 
 		if (!probes[run->method])
-			ret = experiment_measure(experiment, &stage, run, &probes[run->method],
-						 error);
+			ret = experiment_measure(&bench, run, &probes[run->method], error);
 		if (ret)
 			break;
 		sums[run->method] +=
 			full_s(experiment, &stage, run, run->task, probes[run->method]);
 		runs[run->method]++;
 	}
+	bench_tear_down(&bench);
 	for (uint32_t method = 0; method < experiment->method_count; method++) {
 		json_decref(probes[method]);
 		*seconds += sums[method];

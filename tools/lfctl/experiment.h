@@ -23,16 +23,20 @@
 
 /**
  * struct experiment_settings - what tuning may change
- * @rate: of a LoRA
+ * @rate: of a method that is no LoRAFusion
  * @coefficient_rate: of LoRAFusion's coefficients
  * @magnitude_rate: of its magnitudes
  * @epochs: passes over the examples
+ * @evaluations: of LoraHub
+ * @l1: factor of mean |c|, below 0 for the method's own
  */
 struct experiment_settings {
 	double rate;
 	double coefficient_rate;
 	double magnitude_rate;
 	uint32_t epochs;
+	uint32_t evaluations;
+	double l1;
 };
 
 /**
@@ -42,6 +46,8 @@ struct experiment_settings {
  * @pool: directory of its modules, NULL for none
  * @settings: where nothing is tuned, and where a trial does not say otherwise
  * @trials: array of objects that tuning tries, NULL where there is nothing to tune
+ * @settings_of: name of the method whose tuned settings it runs with, its own unless the file says so
+ * @object: of the file; settings in it go before those of another method
  */
 struct experiment_method {
 	const char *name;
@@ -49,7 +55,12 @@ struct experiment_method {
 	const char *pool;
 	struct experiment_settings settings;
 	const json_t *trials;
+	const char *settings_of;
+	const json_t *object;
 };
+
+/** experiment_method_writes() - does it write cells of its device, so that nothing else must run there */
+bool experiment_method_writes(const struct experiment_method *method);
 
 /** struct experiment_claim - @method is better than @against, or worse by no more than @margin, a share */
 struct experiment_claim {
@@ -91,6 +102,7 @@ struct experiment_draw {
  * @resampled: levels of the bootstrap
  * @final: what the table is made of
  * @tuning: what settings are chosen on; no tasks where none are
+ * @settings_from: what the tuning of another experiment chose, its tuned.json; NULL for none
  * @methods: [@method_count]
  * @claims: [@claim_count] what the results are asked, written down before them
  * @against: number of the method that intervals are against
@@ -108,6 +120,7 @@ struct experiment {
 	uint32_t resampled;
 	struct experiment_draw final;
 	struct experiment_draw tuning;
+	const char *settings_from;
 	struct experiment_method methods[EXPERIMENT_METHODS];
 	uint32_t method_count;
 	struct experiment_claim claims[EXPERIMENT_CLAIMS];
@@ -128,12 +141,28 @@ int experiment_read(struct experiment *experiment, const char *path, struct lf_e
 /** experiment_release() - free what was read */
 void experiment_release(struct experiment *experiment);
 
+struct key_place;
+
+/** experiment_methods_read() - the methods of a file, which have as many trials as every other that is tuned */
+int experiment_methods_read(struct experiment *experiment, const struct key_place *file);
+
 /**
- * experiment_settings_read() - change settings by an object of "rate", "coefficient_rate", "magnitude_rate" and "epochs", all optional
+ * experiment_settings_read() - change settings by an object of "rate", "coefficient_rate", "magnitude_rate", "epochs", "evaluations" and "l1", all
+ *	optional
  * @where: of the object, for messages
  */
 int experiment_settings_read(struct experiment_settings *settings, const json_t *object,
 			     const char *where, struct lf_error *error);
+
+/**
+ * experiment_settings_chosen() - the settings a method runs with after tuning
+ * @tuned: what was chosen, an object by method, NULL for nothing
+ */
+int experiment_settings_chosen(const struct experiment_method *method, const json_t *tuned,
+			       struct experiment_settings *settings, struct lf_error *error);
+
+/** experiment_method_tunable() - is there anything that trials could change */
+bool experiment_method_tunable(const struct experiment_method *method);
 
 /** experiment_settings_json() - as an object */
 json_t *experiment_settings_json(const struct experiment_settings *settings);
@@ -193,9 +222,17 @@ int experiment_log_add(FILE *log, const json_t *line);
 int experiment_run_all(const struct experiment *experiment, struct experiment_stage *stage,
 		       FILE *log, struct lf_error *error);
 
-/** experiment_measure() - one run; @line receives what came of it */
-int experiment_measure(const struct experiment *experiment, const struct experiment_stage *stage,
-		       const struct experiment_run *run, json_t **line, struct lf_error *error);
+struct bench;
+
+/**
+ * experiment_measure() - one run
+ * @bench: of the stage; set up for the run, and left ready for the next
+ * @run: which
+ * @line: receives what came of it, NULL on failure
+ * @error: reason on failure
+ */
+int experiment_measure(struct bench *bench, const struct experiment_run *run, json_t **line,
+		       struct lf_error *error);
 
 /** experiment_table() - the table and the claims of a complete stage, added to @result */
 int experiment_table(const struct experiment *experiment, const struct experiment_stage *stage,

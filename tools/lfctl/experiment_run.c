@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* One run of an experiment: a new device, the task's examples as the seed draws them, adapting, testing, and what it cost. */
+/* One run of an experiment on a bench: adapting, testing, and what it cost. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,32 +9,26 @@
 #include <lf/statistics.h>
 
 #include "tools/lfctl/evaluation.h"
-#include "tools/lfctl/experiment.h"
+#include "tools/lfctl/experiment_bench.h"
 #include "tools/lfctl/output.h"
 
 /* Sentences that tell what the backbone alone costs in inference. */
 #define BACKBONE_SENTENCES 64
 
-/* Energies of one phase, picojoules. */
-struct phase {
-	double backbone_pj;
-	double pool_pj;
-	double host_pj;
-	double writes_pj;
-};
-
 /* A run at work. */
-struct bench {
-	const struct experiment *experiment;
-	const struct experiment_stage *stage;
+struct work {
+	struct bench *bench;
 	const struct experiment_run *run;
 	const struct experiment_method *method;
 	struct experiment_settings settings;
 	struct recipe recipe;
-	uint64_t seed;
-	struct session session;
-	char device[EXPERIMENT_BYTES];
-	char task[EXPERIMENT_BYTES];
+	struct lf_examples test; /* the session's or the first ones of it */
+};
+
+/* What a phase spent. */
+struct spent {
+	struct lf_counters counters;
+	uint64_t tokens; /* of forward passes */
 };
 
 static double energy_pj(const struct lf_counters *counters, bool writes)
@@ -48,188 +42,182 @@ static double energy_pj(const struct lf_counters *counters, bool writes)
 	return sum;
 }
 
-/* @backbone_pj: what the same passes cost without a pool; NAN where there is none. */
-static struct phase split(const struct bench *bench, const struct lf_counters *spent,
-			  double backbone_pj)
+/* Does the method read crossbars of its own, so that the backbone's share has to be told apart? */
+static bool reads_its_own(const struct work *work)
 {
-	double reads_pj = energy_pj(spent, false);
-	struct phase phase = { .writes_pj = energy_pj(spent, true),
-			       .host_pj = (double)spent->host_bytes *
-					  bench->experiment->host_pj_byte };
-
-	phase.backbone_pj = isnan(backbone_pj) ? reads_pj : backbone_pj;
-	phase.pool_pj = reads_pj - phase.backbone_pj;
-	return phase;
+	return recipe_has(&work->recipe, RECIPE_POOL) || experiment_method_writes(work->method);
 }
 
-static json_t *phase_json(const struct phase *phase, const struct lf_counters *spent)
+/* @backbone_pj: what the same passes cost without the method's own crossbars, where it has any */
+static json_t *phase_json(const struct work *work, const struct spent *spent, double backbone_pj)
 {
-	return json_pack("{s:{s:f, s:f, s:f, s:f}, s:I, s:I, s:I, s:I}", "energy_pj", "backbone",
-			 phase->backbone_pj, "pool", phase->pool_pj, "host", phase->host_pj,
-			 "writes", phase->writes_pj, "cells_written",
-			 (json_int_t)spent->cells_written, "mac_count",
-			 (json_int_t)spent->mac_count, "host_bytes", (json_int_t)spent->host_bytes,
-			 "busy_ns", (json_int_t)spent->busy_ns);
+	const struct lf_counters *counters = &spent->counters;
+	double reads_pj = energy_pj(counters, false);
+
+	if (!reads_its_own(work))
+		backbone_pj = reads_pj;
+	return json_pack("{s:{s:f, s:f, s:f, s:f}, s:I, s:I, s:I, s:I, s:I}", "energy_pj",
+			 "backbone", backbone_pj, "pool", reads_pj - backbone_pj, "host",
+			 (double)counters->host_bytes * work->bench->experiment->host_pj_byte,
+			 "writes", energy_pj(counters, true), "tokens", (json_int_t)spent->tokens,
+			 "cells_written", (json_int_t)counters->cells_written, "mac_count",
+			 (json_int_t)counters->mac_count, "host_bytes",
+			 (json_int_t)counters->host_bytes, "busy_ns",
+			 (json_int_t)counters->busy_ns);
 }
 
-static int choose_settings(struct bench *bench, struct lf_error *error)
+static int choose_settings(struct work *work, struct lf_error *error)
 {
-	const json_t *tuned = json_object_get(bench->stage->tuned, bench->method->name);
+	const struct experiment_stage *stage = work->bench->stage;
+	int ret;
 
-	bench->settings = bench->method->settings;
-	if (bench->stage->draw == &bench->experiment->tuning)
-		return experiment_settings_read(
-			&bench->settings, json_array_get(bench->method->trials, bench->run->trial),
-			"", error);
-	if (!tuned)
-		return 0;
-	return experiment_settings_read(&bench->settings, json_object_get(tuned, "settings"), "",
-					error);
-}
-
-/* Keeps what the seed draws of the training examples. */
-static int draw_examples(struct bench *bench, struct lf_error *error)
-{
-	struct lf_examples *train = &bench->session.train, drawn = { 0 };
-	uint32_t classes = lf_label_set_count(bench->session.labels);
-	uint32_t wanted = bench->stage->draw->examples;
-	uint32_t *chosen;
-	int ret = -ENOMEM;
-
-	if (!wanted || wanted > train->count)
-		wanted = train->count;
-	chosen = calloc(train->count, sizeof(*chosen));
-	drawn.start = calloc((size_t)wanted + 1, sizeof(*drawn.start));
-	drawn.tokens = malloc((size_t)train->start[train->count] * sizeof(*drawn.tokens));
-	drawn.labels = malloc((size_t)wanted * sizeof(*drawn.labels));
-	if (chosen && drawn.start && drawn.tokens && drawn.labels)
-		ret = lf_stratified_sample(train->labels, train->count, classes, wanted,
-					   bench->seed, chosen);
-	for (; !ret && drawn.count < wanted; drawn.count++) {
-		uint32_t example = chosen[drawn.count], first = drawn.start[drawn.count];
-		uint32_t tokens = train->start[example + 1] - train->start[example];
-
-		memcpy(drawn.tokens + first, train->tokens + train->start[example],
-		       tokens * sizeof(*drawn.tokens));
-		drawn.start[drawn.count + 1] = first + tokens;
-		drawn.labels[drawn.count] = train->labels[example];
+	if (stage->draw == &work->bench->experiment->tuning) {
+		work->settings = work->method->settings;
+		ret = experiment_settings_read(
+			&work->settings, json_array_get(work->method->trials, work->run->trial), "",
+			error);
+	} else {
+		ret = experiment_settings_chosen(work->method, stage->tuned, &work->settings,
+						 error);
 	}
-	free(chosen);
-	if (ret) {
-		lf_examples_release(&drawn);
-		return lf_error_set(error, ret, "no memory to draw %u examples", wanted);
+	if (stage->probe) {
+		work->settings.epochs = 1;
+		work->settings.evaluations = 1;
 	}
-	lf_examples_release(train);
-	*train = drawn;
+	work->recipe = work->method->recipe;
+	work->recipe.pool_seed = stage->draw->seeds[work->run->seed];
+	work->recipe.evaluations = work->settings.evaluations;
+	work->recipe.l1 = work->settings.l1;
+	return ret;
+}
+
+/* Every forward pass goes through the first layer. */
+static void count_tokens(void *argument, const struct lf_activity *activity)
+{
+	uint64_t *tokens = argument;
+
+	if (!activity->layer)
+		*tokens += activity->tokens;
+}
+
+/* Nobody else works on the device of a bench, so its totals are this run's; they have the erasures too. */
+static int begin_phase(struct work *work, struct spent *spent, struct lf_telemetry *telemetry,
+		       struct lf_error *error)
+{
+	struct session *session = &work->bench->session;
+	int ret = lf_device_telemetry(session->device, telemetry, error);
+
+	spent->counters = telemetry->total;
+	spent->tokens = 0;
+	lf_encoder_tap(session->encoder, count_tokens, &spent->tokens);
+	return ret;
+}
+
+static int end_phase(struct work *work, struct spent *spent, struct lf_telemetry *telemetry,
+		     struct lf_error *error)
+{
+	struct session *session = &work->bench->session;
+	struct lf_counters before = spent->counters;
+	int ret = lf_device_telemetry(session->device, telemetry, error);
+
+	lf_encoder_tap(session->encoder, NULL, NULL);
+	if (ret)
+		return ret;
+	spent->counters = telemetry->total;
+	counters_subtract(&spent->counters, &before);
 	return 0;
 }
 
-static int open_run(struct bench *bench, struct lf_error *error)
+/* Cost without a pool of a pass over the training examples, forward and backward or forward alone. */
+static int measure_pass(struct work *work, uint32_t targets, double *reads_pj,
+			struct lf_error *error)
 {
-	const struct experiment *experiment = bench->experiment;
-	const struct experiment_draw *draw = bench->stage->draw;
-	const char *task = draw->tasks[bench->run->task];
-	struct common common = { .quiet = true, .device = bench->device };
-	struct session_options options = { .common = &common,
-					   .model = experiment->model,
-					   .name = "model",
-					   .pool = bench->method->pool,
-					   .task = bench->task,
-					   .batch = experiment->batch,
-					   .threads = 1,
-					   .split = draw->split,
-					   .test_limit = draw->test_limit,
-					   .training = true,
-					   .deploy = true };
-	int ret;
+	struct session *session = &work->bench->session;
+	struct lf_lora_options lora = { .rank = 1, .alpha = 1, .targets = targets };
+	struct lf_train_options options = { .epochs = 1,
+					    .batch = work->bench->experiment->batch,
+					    .seed = work->bench->seed };
+	uint32_t *predictions = calloc(session->train.count, sizeof(*predictions));
+	struct lf_method *method = NULL;
+	struct lf_telemetry telemetry;
+	struct spent spent;
+	int ret = predictions ? 0 : lf_error_set(error, -ENOMEM, "no memory for predictions");
 
-	/* What was trained on a task itself must not help to choose settings on it. */
-	if (draw == &experiment->tuning)
-		options.without = task;
-	bench->seed = draw->seeds[bench->run->seed];
-	bench->recipe = bench->method->recipe;
-	bench->recipe.pool_seed = bench->seed;
-	snprintf(bench->device, sizeof(bench->device), "%s,seed=%llu,threads=1", experiment->device,
-		 (unsigned long long)bench->seed);
-	snprintf(bench->task, sizeof(bench->task), "%s/%s", experiment->data, task);
-	ret = session_open(&bench->session, &options, &bench->recipe, error);
-	if (ret)
-		return ret;
-	ret = draw_examples(bench, error);
-	if (ret)
-		session_close(&bench->session);
-	return ret;
-}
-
-static int counters_since(struct bench *bench, struct lf_counters *counters, struct lf_error *error)
-{
-	struct lf_counters now;
-	int ret = lf_device_counters(bench->session.device, &now, error);
-
-	if (!ret) {
-		counters_subtract(&now, counters);
-		*counters = now;
-	}
-	return ret;
-}
-
-static int run_training(struct bench *bench, struct lf_method *method, struct lf_head *head,
-			uint32_t epochs, struct lf_counters *spent, struct lf_error *error)
-{
-	struct lf_train_options options = { .epochs = epochs,
-					    .batch = bench->experiment->batch,
-					    .seed = bench->seed };
-	int ret = lf_device_counters(bench->session.device, spent, error);
-
+	/* A LoRA that learns nothing reads the backbone's crossbars forward and backward, and no other. */
+	if (!ret && targets)
+		ret = lf_lora_create(session->encoder, &lora, &method, error);
+	if (!ret && targets)
+		ret = lf_method_start(method, 1, error);
 	if (!ret)
-		ret = lf_train(method, bench->session.encoder, head, &bench->session.train,
-			       &options, error);
-	return ret ? ret : counters_since(bench, spent, error);
-}
-
-/* An epoch with a LoRA that learns nothing reads the backbone's crossbars forward and backward, and no other. */
-static int backbone_epoch(struct bench *bench, double *epoch_pj, struct lf_error *error)
-{
-	struct lf_lora_options options = { .rank = 1, .alpha = 1 };
-	struct lf_method *method;
-	struct lf_counters spent;
-	int ret = recipe_targets(&bench->recipe, &options.targets, error);
-
+		ret = begin_phase(work, &spent, &telemetry, error);
 	if (!ret)
-		ret = lf_lora_create(bench->session.encoder, &options, &method, error);
-	if (ret)
-		return ret;
-	ret = lf_method_start(method, 1, error);
+		ret = targets ? lf_train(method, session->encoder, session->zero_shot,
+					 &session->train, &options, error)
+			      : lf_predict(session->encoder, session->zero_shot, &session->train,
+					   options.batch, predictions, NULL, NULL, error);
 	if (!ret)
-		ret = run_training(bench, method, bench->session.zero_shot, 1, &spent, error);
+		ret = end_phase(work, &spent, &telemetry, error);
 	if (!ret)
-		*epoch_pj = energy_pj(&spent, false);
-	lf_encoder_attach(bench->session.encoder, NULL, false, NULL);
+		*reads_pj = energy_pj(&spent.counters, false);
+	lf_encoder_tap(session->encoder, NULL, NULL);
+	lf_encoder_attach(session->encoder, NULL, false, NULL);
 	lf_method_free(method);
+	free(predictions);
+	return ret;
+}
+
+/* The same, measured once for each task and seed. */
+static int backbone_pass(struct work *work, double *reads_pj, struct lf_error *error)
+{
+	struct bench_backbone *known = &work->bench->backbone;
+	uint32_t targets = 0;
+	int ret = 0;
+
+	if (recipe_has(&work->recipe, RECIPE_TRAINS))
+		ret = recipe_has(&work->recipe, RECIPE_POOL)
+			      ? !(targets = lf_pool_targets(work->bench->session.pool))
+			      : recipe_targets(&work->recipe, &targets, error);
+	for (uint32_t at = 0; !ret && at < known->pass_count; at++)
+		if (known->passes[at].targets == targets) {
+			*reads_pj = known->passes[at].reads_pj;
+			return 0;
+		}
+	if (!ret)
+		ret = measure_pass(work, targets, reads_pj, error);
+	if (!ret && known->pass_count < BENCH_PASSES)
+		known->passes[known->pass_count++] = (struct bench_pass){ targets, *reads_pj };
 	return ret;
 }
 
 /* What the test costs without any method, from its first sentences. */
-static int backbone_test(struct bench *bench, double *test_pj, struct lf_error *error)
+static int backbone_test(struct work *work, double *reads_pj, struct lf_error *error)
 {
-	struct lf_examples some = bench->session.test;
-	struct lf_counters spent;
+	struct session *session = &work->bench->session;
+	struct lf_examples some = session->test;
+	struct lf_telemetry telemetry;
 	uint32_t predictions[BACKBONE_SENTENCES];
-	int ret;
+	struct spent spent;
+	double *known = &work->bench->backbone.test_pj;
+	int ret = 0;
 
 	if (some.count > BACKBONE_SENTENCES)
 		some.count = BACKBONE_SENTENCES;
-	ret = lf_device_counters(bench->session.device, &spent, error);
-	if (!ret)
-		ret = lf_predict(bench->session.encoder, bench->session.zero_shot, &some,
-				 bench->experiment->batch, predictions, NULL, NULL, error);
-	if (!ret)
-		ret = counters_since(bench, &spent, error);
-	if (!ret)
-		*test_pj = energy_pj(&spent, false) *
-			   bench->session.test.start[bench->session.test.count] /
-			   some.start[some.count];
-	return ret;
+	if (isnan(*known)) {
+		ret = begin_phase(work, &spent, &telemetry, error);
+		if (!ret)
+			ret = lf_predict(session->encoder, session->zero_shot, &some,
+					 work->bench->experiment->batch, predictions, NULL, NULL,
+					 error);
+		if (!ret)
+			ret = end_phase(work, &spent, &telemetry, error);
+		if (ret)
+			return ret;
+		*known = energy_pj(&spent.counters, false) *
+			 session->test.start[session->test.count] / some.start[some.count];
+	}
+	*reads_pj = *known * work->test.start[work->test.count] /
+		    session->test.start[session->test.count];
+	return 0;
 }
 
 /* Writes and erasures a cell bears, of the specification or else of its preset; INFINITY where it has no end. */
@@ -252,150 +240,130 @@ static double endurance(const struct bench *bench)
 	return end != value && cycles > 0 ? cycles : INFINITY;
 }
 
-static int adapt(struct bench *bench, json_t *line, struct lf_error *error)
+/* Wear of the most worn row, and tasks until that is at its end; null for ever. */
+static void add_wear(const struct bench *bench, uint64_t wear, json_t *line)
 {
-	struct session *session = &bench->session;
+	double cycles = endurance(bench);
+
+	json_object_set_new(line, "wear", json_integer((json_int_t)wear));
+	json_object_set_new(line, "endurance_tasks",
+			    wear && isfinite(cycles) ? json_real(cycles / (double)wear)
+						     : json_null());
+}
+
+static int adapt(struct work *work, json_t *line, struct lf_error *error)
+{
+	struct session *session = &work->bench->session;
+	struct lf_train_options options = { .epochs = work->settings.epochs,
+					    .batch = work->bench->experiment->batch,
+					    .seed = work->bench->seed };
+	uint32_t tokens = session->train.start[session->train.count];
 	struct lf_lorafusion_options rates;
 	struct lf_telemetry before, after;
-	struct lf_counters spent = { 0 };
-	double backbone_pj = NAN, began;
-	struct phase phase;
+	double pass_pj = 0.0, began;
+	struct spent spent;
 	int ret = 0;
 
 	lf_lorafusion_defaults(&rates);
-	rates.coefficient_rate = bench->settings.coefficient_rate;
-	rates.magnitude_rate = bench->settings.magnitude_rate;
-	if (session->pool)
-		ret = backbone_epoch(bench, &backbone_pj, error);
-	if (!ret)
-		ret = lf_device_telemetry(session->device, &before, error);
+	rates.coefficient_rate = work->settings.coefficient_rate;
+	rates.magnitude_rate = work->settings.magnitude_rate;
+	if (reads_its_own(work))
+		ret = backbone_pass(work, &pass_pj, error);
 	began = wall_clock_s();
-	if (!ret && strcmp(bench->recipe.method, "zero-shot")) {
-		ret = session_method(session, &bench->recipe, &rates, bench->settings.rate, error);
-		if (!ret && session->method)
-			ret = lf_method_start(session->method, bench->seed, error);
-		if (!ret)
-			ret = run_training(bench, session->method, session_head(session),
-					   bench->settings.epochs, &spent, error);
-	}
 	if (!ret)
-		ret = lf_device_telemetry(session->device, &after, error);
+		ret = begin_phase(work, &spent, &before, error);
+	if (!ret)
+		ret = session_method(session, &work->recipe, &rates, work->settings.rate, error);
+	if (!ret)
+		ret = session_adapt(session, &work->recipe, work->bench->seed, &options, error);
+	if (!ret)
+		ret = end_phase(work, &spent, &after, error);
 	if (ret)
 		return ret;
-	phase = split(bench, &spent, backbone_pj * bench->settings.epochs);
-	json_object_set_new(line, "training", phase_json(&phase, &spent));
+	json_object_set_new(line, "training",
+			    phase_json(work, &spent, pass_pj * (double)spent.tokens / tokens));
 	json_object_set_new(line, "train_s", seconds_json(wall_clock_s() - began));
-	json_object_set_new(line, "wear",
-			    json_integer((json_int_t)(after.wear_max - before.wear_max)));
-	/* Tasks until the most worn row is at its end; null for ever. */
-	json_object_set_new(
-		line, "endurance_tasks",
-		after.wear_max > before.wear_max && isfinite(endurance(bench))
-			? json_real(endurance(bench) / (double)(after.wear_max - before.wear_max))
-			: json_null());
+	add_wear(work->bench, after.wear_max - before.wear_max, line);
 	return 0;
 }
 
-static uint64_t trained_numbers(const struct session *session)
+/* Numbers that are the task's own: trained by gradients, or chosen. */
+static uint64_t own_numbers(const struct work *work)
 {
+	const struct session *session = &work->bench->session;
+	const struct lf_parameters *groups;
 	uint64_t numbers = session->method ? lf_method_trainable(session->method) : 0;
-	uint32_t groups = 0;
-	const struct lf_parameters *head =
-		session->linear ? lf_head_parameters(session->linear, &groups) : NULL;
+	uint32_t count = 0;
 
-	for (uint32_t group = 0; group < groups; group++)
-		numbers += head[group].count;
+	groups = session->linear ? lf_head_parameters(session->linear, &count) : NULL;
+	for (uint32_t group = 0; group < count; group++)
+		numbers += groups[group].count;
+	if (recipe_has(&work->recipe, RECIPE_CHOOSES) && recipe_has(&work->recipe, RECIPE_L1))
+		numbers += session->modules.count;
 	return numbers;
 }
 
-/*
- * Sources of the test's examples: those with the same "source" in the file belong together, one without it stands for itself. The
- * numbers follow first appearance, so that they are the same in every run of a task.
- */
-static int read_sources(const struct bench *bench, uint32_t *sources, uint32_t *count,
-			struct lf_error *error)
+static void add_numbers(const struct work *work, json_t *line)
 {
-	char path[EXPERIMENT_BYTES + 32];
-	json_t *seen = json_object();
-	char *text = NULL;
-	size_t bytes = 0;
-	FILE *stream;
-	int ret = seen ? 0 : -ENOMEM;
+	const struct session *session = &work->bench->session;
+	uint64_t numbers = own_numbers(work);
+	uint32_t read, all;
 
-	snprintf(path, sizeof(path), "%s/%s.jsonl", bench->task, bench->stage->draw->split);
-	stream = fopen(path, "r");
-	if (!stream)
-		ret = -errno;
-	*count = 0;
-	for (uint32_t at = 0; !ret && at < bench->session.test.count; at++) {
-		ssize_t length = getline(&text, &bytes, stream);
-		json_t *line = length > 0 ? json_loadb(text, (size_t)length, 0, NULL) : NULL;
-		const char *name = json_string_value(json_object_get(line, "source"));
-		const json_t *known = name ? json_object_get(seen, name) : NULL;
-
-		sources[at] = known ? (uint32_t)json_integer_value(known) : (*count)++;
-		if (name && !known && json_object_set_new(seen, name, json_integer(sources[at])))
-			ret = -ENOMEM;
-		if (!line)
-			ret = -EINVAL;
-		json_decref(line);
-	}
-	if (stream)
-		fclose(stream);
-	free(text);
-	json_decref(seen);
-	return ret ? lf_error_set(error, ret, "%s: %s", path, strerror(-ret)) : 0;
+	json_object_set_new(line, "trained", json_integer((json_int_t)numbers));
+	/* A PEFT directory holds fp16, everything else fp32. */
+	json_object_set_new(
+		line, "storage_bits",
+		json_integer((json_int_t)numbers * (recipe_saves_peft(&work->recipe) ? 16 : 32)));
+	if (!recipe_has(&work->recipe, RECIPE_POOL))
+		return;
+	read = lf_lorafusion_modules_read(session->method, &all);
+	json_object_set_new(line, "modules_read", json_integer(read));
+	json_object_set_new(line, "modules_all", json_integer(all));
 }
 
-static int add_sources(struct bench *bench, const uint32_t *predictions, json_t *line,
-		       struct lf_error *error)
+static void add_sources(const struct work *work, const uint32_t *predictions, uint32_t *right,
+			json_t *line)
 {
-	const struct lf_examples *test = &bench->session.test;
-	uint32_t *sources = calloc(3 * (size_t)test->count, sizeof(*sources)), count = 0;
-	uint32_t *right = sources + test->count, *items = right + test->count;
+	uint32_t sources = work->bench->source_count, *items = right + sources;
 	json_t *rights = json_array(), *all = json_array();
-	int ret = sources ? read_sources(bench, sources, &count, error)
-			  : lf_error_set(error, -ENOMEM, "no memory for the sources of a test");
 
-	for (uint32_t at = 0; !ret && at < test->count; at++) {
-		right[sources[at]] += predictions[at] == test->labels[at];
-		items[sources[at]]++;
+	for (uint32_t at = 0; at < work->test.count; at++) {
+		uint32_t source = work->bench->sources[at];
+
+		right[source] += predictions[at] == work->test.labels[at];
+		items[source]++;
 	}
-	for (uint32_t source = 0; !ret && source < count; source++) {
+	for (uint32_t source = 0; source < sources && items[source]; source++) {
 		json_array_append_new(rights, json_integer(right[source]));
 		json_array_append_new(all, json_integer(items[source]));
 	}
 	json_object_set_new(line, "right", rights);
 	json_object_set_new(line, "items", all);
-	free(sources);
-	return ret;
 }
 
-static int test(struct bench *bench, double backbone_pj, json_t *line, struct lf_error *error)
+static int test(struct work *work, json_t *line, struct lf_error *error)
 {
-	struct session *session = &bench->session;
-	const struct lf_examples *examples = &session->test;
-	uint32_t *predictions = calloc(examples->count, sizeof(*predictions));
-	uint32_t classes = lf_label_set_count(session->labels);
-	double began = wall_clock_s();
-	struct lf_counters spent;
-	struct phase phase;
+	struct session *session = &work->bench->session;
+	const struct lf_examples *examples = &work->test;
+	uint32_t classes = lf_label_set_count(session->labels), *predictions;
+	double began = wall_clock_s(), backbone_pj = 0.0;
+	struct lf_telemetry telemetry;
+	struct spent spent;
 	int ret;
 
+	predictions = calloc((size_t)examples->count + 2 * (size_t)work->bench->source_count,
+			     sizeof(*predictions));
 	if (!predictions)
 		return lf_error_set(error, -ENOMEM, "no memory for predictions");
-	ret = lf_device_counters(session->device, &spent, error);
+	ret = begin_phase(work, &spent, &telemetry, error);
 	if (!ret)
-		ret = lf_predict(session->encoder, session_head(session), examples,
-				 bench->experiment->batch, predictions, NULL, NULL, error);
+		ret = session_predict(session, examples, work->bench->experiment->batch,
+				      predictions, NULL, NULL, error);
 	if (!ret)
-		ret = counters_since(bench, &spent, error);
-	if (!ret)
-		ret = add_sources(bench, predictions, line, error);
+		ret = end_phase(work, &spent, &telemetry, error);
 	if (!ret) {
-		phase = split(bench, &spent, backbone_pj);
-		json_object_set_new(line, "inference", phase_json(&phase, &spent));
 		json_object_set_new(line, "test_s", seconds_json(wall_clock_s() - began));
+		add_sources(work, predictions, predictions + examples->count, line);
 		json_object_set_new(
 			line, "accuracy",
 			json_real(lf_accuracy(predictions, examples->labels, examples->count)));
@@ -404,77 +372,92 @@ static int test(struct bench *bench, double backbone_pj, json_t *line, struct lf
 							  examples->count, classes)));
 	}
 	free(predictions);
+	if (ret)
+		return ret;
+	lf_encoder_attach(session->encoder, NULL, false, NULL);
+	if (reads_its_own(work))
+		ret = backbone_test(work, &backbone_pj, error);
+	if (!ret)
+		json_object_set_new(line, "inference", phase_json(work, &spent, backbone_pj));
 	return ret;
 }
 
 /* Everything that a run follows from: a reader of one line needs no other file. */
-static json_t *configuration(const struct bench *bench)
+static json_t *configuration(const struct work *work)
 {
+	const struct bench *bench = work->bench;
+	const struct session *session = &bench->session;
+	bool pool = recipe_has(&work->recipe, RECIPE_POOL);
 	json_t *modules = json_array(), *object;
 	char checksum[16];
 
-	for (uint32_t at = 0; at < bench->session.modules.count; at++)
+	for (uint32_t at = 0; pool && at < session->modules.count; at++)
 		json_array_append_new(
-			modules,
-			json_string(strrchr(bench->session.modules.directories[at], '/') + 1));
-	snprintf(checksum, sizeof(checksum), "%08x", lf_encoder_checksum(bench->session.encoder));
+			modules, json_string(strrchr(session->modules.directories[at], '/') + 1));
+	snprintf(checksum, sizeof(checksum), "%08x", lf_encoder_checksum(session->encoder));
 	object = json_pack("{s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:s?, s:o}", "device",
 			   bench->device, "model", checksum, "data", bench->task, "batch",
 			   (int)bench->experiment->batch, "seed", (json_int_t)bench->seed, "recipe",
-			   recipe_json(&bench->recipe), "settings",
-			   experiment_settings_json(&bench->settings), "pool", bench->method->pool,
+			   recipe_json(&work->recipe), "settings",
+			   experiment_settings_json(&work->settings), "pool", work->method->pool,
 			   "modules", modules);
 	json_object_set_new(object, "split", json_string(bench->stage->draw->split));
-	if (bench->session.pool) {
-		snprintf(checksum, sizeof(checksum), "%08x", lf_pool_checksum(bench->session.pool));
+	if (pool) {
+		snprintf(checksum, sizeof(checksum), "%08x", lf_pool_checksum(session->pool));
 		json_object_set_new(object, "pool_checksum", json_string(checksum));
 	}
 	return object;
 }
 
-static int measure_open(struct bench *bench, json_t *line, struct lf_error *error)
+/* What programming the device cost before any task, and whether a pool is in it. */
+static json_t *deployed_json(const struct bench *bench)
 {
-	double backbone_pj = NAN;
-	int ret = 0;
-
-	if (bench->session.pool)
-		ret = backbone_test(bench, &backbone_pj, error);
-	if (!ret)
-		ret = adapt(bench, line, error);
-	return ret ? ret : test(bench, backbone_pj, line, error);
+	return json_pack("{s:b, s:I, s:f}", "pool", !!bench->session.pool, "cells_written",
+			 (json_int_t)bench->deployed.cells_written, "writes_pj",
+			 energy_pj(&bench->deployed, true));
 }
 
-int experiment_measure(const struct experiment *experiment, const struct experiment_stage *stage,
-		       const struct experiment_run *run, json_t **line, struct lf_error *error)
+static int measure(struct work *work, json_t *line, struct lf_error *error)
 {
-	struct bench bench = { .experiment = experiment,
-			       .stage = stage,
-			       .run = run,
-			       .method = &experiment->methods[run->method] };
-	double began = wall_clock_s();
-	int ret = choose_settings(&bench, error);
+	int ret = adapt(work, line, error);
 
 	if (!ret)
-		ret = open_run(&bench, error);
+		add_numbers(work, line);
+	return ret ? ret : test(work, line, error);
+}
+
+int experiment_measure(struct bench *bench, const struct experiment_run *run, json_t **line,
+		       struct lf_error *error)
+{
+	struct work work = { .bench = bench,
+			     .run = run,
+			     .method = &bench->experiment->methods[run->method] };
+	double began = wall_clock_s();
+	int ret = choose_settings(&work, error);
+
+	*line = NULL;
+	if (!ret)
+		ret = bench_set_up(bench, run, error);
 	if (ret)
 		return ret;
-	if (stage->probe) {
-		bench.settings.epochs = 1;
-		if (bench.session.test.count > BACKBONE_SENTENCES)
-			bench.session.test.count = BACKBONE_SENTENCES;
-	}
-	*line = json_pack("{s:s, s:I, s:s, s:I, s:i, s:i, s:o}", "task",
-			  stage->draw->tasks[run->task], "seed", (json_int_t)bench.seed, "method",
-			  bench.method->name, "trial", (json_int_t)run->trial, "train",
-			  (int)bench.session.train.count, "test", (int)bench.session.test.count,
-			  "open_s", seconds_json(wall_clock_s() - began));
-	ret = measure_open(&bench, *line, error);
+	work.test = bench->session.test;
+	if (bench->stage->probe && work.test.count > BACKBONE_SENTENCES)
+		work.test.count = BACKBONE_SENTENCES;
+	*line = json_pack("{s:s, s:I, s:s, s:I, s:i, s:i, s:o, s:o}", "task",
+			  bench->stage->draw->tasks[run->task], "seed", (json_int_t)bench->seed,
+			  "method", work.method->name, "trial", (json_int_t)run->trial, "train",
+			  (int)bench->session.train.count, "test", (int)work.test.count, "deployed",
+			  deployed_json(bench), "open_s", seconds_json(wall_clock_s() - began));
+	ret = measure(&work, *line, error);
 	if (!ret) {
-		json_object_set_new(*line, "trained",
-				    json_integer((json_int_t)trained_numbers(&bench.session)));
-		json_object_set_new(*line, "configuration", configuration(&bench));
+		json_object_set_new(*line, "configuration", configuration(&work));
 		json_object_set_new(*line, "wall_s", seconds_json(wall_clock_s() - began));
 	}
-	session_close(&bench.session);
+	lf_encoder_tap(bench->session.encoder, NULL, NULL);
+	bench_tidy(bench);
+	if (ret) {
+		json_decref(*line);
+		*line = NULL;
+	}
 	return ret;
 }

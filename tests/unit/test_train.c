@@ -17,8 +17,8 @@
 
 enum { EPOCHS = 5, BATCH = 4, STEPS = 10, LATE_STEP = 7 };
 
-/* Two methods, the second with a linear head beside it. */
-enum method_kind { FUSION_SUM, FUSION_PRODUCT, LORA_AND_HEAD, METHOD_KINDS };
+/* Two methods, the second with a linear head beside it; the pruned fusion holds coefficients at zero from half time on. */
+enum method_kind { FUSION_SUM, FUSION_PRODUCT, FUSION_PRUNED, LORA_AND_HEAD, METHOD_KINDS };
 
 struct run {
 	struct tiny tiny;
@@ -40,6 +40,8 @@ static struct lf_method *make_method(struct run *run, enum method_kind kind)
 
 	lf_lorafusion_defaults(&fusion);
 	fusion.merge = kind == FUSION_PRODUCT ? LF_MERGE_PRODUCT : LF_MERGE_SUM;
+	if (kind == FUSION_PRUNED)
+		fusion.prune = 0.34;
 	if (kind == LORA_AND_HEAD) {
 		ck_assert_lf(lf_lora_create(run->tiny.encoder, &lora, &method, LF_ERROR));
 		return method;

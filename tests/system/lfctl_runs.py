@@ -42,7 +42,13 @@ def test_deploying_writes_and_training_does_not():
 
 def test_eval_repeats_what_train_found():
     methods = (["--merge", "sum"], ["--merge", "product"], ["--head", "linear"],
-               ["--method", "bitfit"], ["--method", "head", "--head", "linear"])
+               ["--no-magnitude", "--coefficients", "model"], ["--prune", "0.4", "--switch-off", "0.3"],
+               ["--method", "uniform"], ["--method", "best-single", "--merge", "product"],
+               ["--method", "lorahub", "--evaluations", "15"], ["--method", "full"],
+               ["--method", "full", "--place", "once", "--targets", "k"], ["--method", "ia3"],
+               ["--method", "vera", "--rank", "3", "--projection-seed", "5"],
+               ["--method", "magnitude"], ["--method", "bitfit"],
+               ["--method", "head", "--head", "linear"])
     with fixture.bench(deployed=True) as bench:
         for number, method in enumerate(methods):
             options, read = outputs(bench, "adapted-%d" % number)
@@ -50,9 +56,11 @@ def test_eval_repeats_what_train_found():
             adapter, predictions = read()
             evaluated = bench.eval(*options).json()
             ktap.equal(read(), (adapter, predictions))
-            name = trained["recipe"]["method"]
+            name = trained["recipe"]["method"].replace("-", "_")
             ktap.equal(evaluated["accuracy"][name], trained["accuracy"][name])
-            ktap.equal(evaluated["inference"]["cells_written"], 0)
+            ktap.equal(evaluated.get("modules_read"), trained.get("modules_read"))
+            if "once" not in method:
+                ktap.equal(evaluated["inference"]["cells_written"], 0)
             ktap.equal(len(predictions.splitlines()), 16)
             ktap.equal(set(predictions.split()) <= {"fruit", "tool"}, True)
 
@@ -83,6 +91,89 @@ def test_an_interrupted_run_goes_on_to_the_same_bits():
         damaged[-1] ^= 1
         (bench.out / "checkpoint-2").write_bytes(damaged)
         bench.refused(bench.train, *resumed, says=("checkpoint-2", "checksum"))
+
+
+def test_pruning_survives_an_interruption():
+    with fixture.bench(deployed=True) as bench:
+        settings = ["--prune", "0.4", "--switch-off", "0.2", "--epochs", "4"]
+        options, read = outputs(bench, "whole")
+        whole = bench.train(*settings, *options).json()
+        ktap.equal(whole["modules_read"], {"read": 2, "all": 3})
+        expected = read()
+        options, read = outputs(bench, "resumed")
+        resumed = [*settings, "--checkpoint", bench.out / "checkpoint", "--checkpoint-steps", "1", *options]
+        for steps in ("7", "8", "9", "0"):
+            bench.train("--steps", steps, *resumed)
+        ktap.equal(read() == expected, True)
+
+
+def test_methods_train_what_they_say():
+    coefficients, outputs_all = fixture.MODULES * fixture.BLOCKS, len(fixture.TARGETS) * fixture.HIDDEN
+    lora = 4 * 2 * len(fixture.TARGETS) * fixture.HIDDEN
+    weights = 4 * fixture.HIDDEN * fixture.HIDDEN + 2 * fixture.HIDDEN * fixture.INNER
+    cases = ((("zero-shot",), 0), (("majority",), 0), (("uniform",), 0), (("best-single",), 0),
+             (("lorahub",), fixture.MODULES), (("lora", "--rank", "4"), lora),
+             (("dora", "--rank", "4"), lora + outputs_all), (("bitfit",), outputs_all),
+             (("vera", "--rank", "4"), outputs_all + 4 * len(fixture.TARGETS)),
+             (("ia3",), 2 * fixture.HIDDEN + fixture.INNER), (("magnitude",), outputs_all),
+             (("full",), weights + 5 * fixture.HIDDEN + fixture.INNER),
+             (("lorafusion", "--no-magnitude"), coefficients),
+             (("lorafusion", "--coefficient-rate", "0"), outputs_all),
+             (("lorafusion", "--magnitude-rate", "0"), coefficients),
+             (("lorafusion", "--coefficients", "model"), fixture.MODULES + outputs_all))
+    with fixture.bench(deployed=True) as bench:
+        for words, numbers in cases:
+            found = bench.train("--method", *words, "--epochs", "1").json()
+            ktap.equal((words, found["trained"]), (words, {"method": numbers, "head": 0}))
+            ktap.equal(found["adaptation"]["cells_written"], 0)
+            ktap.equal(found["recipe"]["method"], words[0])
+
+
+def test_methods_that_search_spend_reads_alone():
+    with fixture.bench(deployed=True) as bench:
+        spent = {}
+        for method in ("zero-shot", "majority", "uniform", "best-single", "lorahub"):
+            found = bench.train("--method", method, "--evaluations", "12").json()
+            spent[method] = found["adaptation"]["mvm_count"]
+            ktap.equal(found["adaptation"]["cells_written"], 0)
+        ktap.equal((spent["zero-shot"], spent["majority"], spent["uniform"]), (0, 0, 0))
+        # Twelve passes over the examples against three; the first of the twelve reads no module.
+        modules = 2 * len(fixture.TARGETS)
+        one = spent["best-single"] // fixture.MODULES
+        tokens = one // (6 + modules)
+        ktap.equal(spent["best-single"], fixture.MODULES * tokens * (6 + modules))
+        ktap.equal(spent["lorahub"], tokens * (12 * (6 + modules) - modules))
+
+
+def test_placed_matrices_are_written_as_asked():
+    with fixture.bench(deployed=True) as bench:
+        written = {}
+        for place in ("host", "once", "each-step"):
+            found = bench.train("--method", "lora", "--rank", "4", "--place", place).json()
+            written[place] = found["adaptation"]["cells_written"]
+        ktap.equal(written["host"], 0)
+        ktap.equal(0 < written["once"] < written["each-step"], True)
+
+
+def test_recipes_without_meaning_are_refused():
+    cases = ((("lora", "--merge", "sum"), "--merge"), (("lorahub", "--merge", "sum"), "--merge"),
+             (("bitfit", "--coefficients", "model"), "--coefficients"),
+             (("lorahub", "--coefficients", "block"), "--coefficients"),
+             (("uniform", "--no-magnitude"), "--no-magnitude"), (("dora", "--l1", "0"), "--l1"),
+             (("uniform", "--prune", "0.1"), "--prune"), (("lora", "--switch-off", "0.1"), "--switch-off"),
+             (("dora", "--place", "once"), "--place"), (("lorafusion", "--place", "host"), "--place"),
+             (("lorafusion", "--targets", "q"), "--targets"), (("ia3", "--targets", "q"), "--targets"),
+             (("zero-shot", "--head", "linear"), "--head"), (("uniform", "--head", "linear"), "--head"),
+             (("head",), "--head"), (("majority", "--adapter", "x"), "--adapter"),
+             (("lorahub", "--checkpoint", "x"), "--checkpoint"),
+             (("lorafusion", "--no-magnitude", "--coefficient-rate", "0"), "--coefficient-rate"))
+    with fixture.bench() as bench:
+        for words, option in cases:
+            run = bench.train("--method", *words, status=fixture.USAGE)
+            ktap.equal((words, option in run.errors, run.output), (words, True, ""))
+        run = fixture.lfctl("train", "--method", "best-single", "--model", bench.model, "--task", bench.task,
+                            status=fixture.USAGE)
+        ktap.equal("--pool is missing" in run.errors, True)
 
 
 def test_a_lora_becomes_a_module_of_a_pool():

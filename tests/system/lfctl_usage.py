@@ -68,7 +68,7 @@ def test_wrong_usage_is_told_apart():
     for number in ("nan", "inf", "-1", "x", ""):
         usage("train", "--rate", number, says="--rate %s" % number)
     usage("train", "--simd", "mmx", says="auto|scalar|avx2|avx512|neon")
-    usage("train", "--method", "boft", says="lorafusion|lora|dora|bitfit|head")
+    usage("train", "--method", "boft", says="head|full|lora|dora|vera")
     usage("train", "--targets", "q,x", says="'x'")
     usage("train", "--targets", "", says="--targets: none given")
     usage("matrix", "refresh", says="a NAME or --due is missing")

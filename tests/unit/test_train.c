@@ -178,6 +178,9 @@ START_TEST(training_lowers_the_loss)
 	ck_assert_lf(lf_train(run.method, run.tiny.encoder, run.head, &run.tiny.examples, &options,
 			      LF_ERROR));
 	ck_assert_msg(ends.last < 0.9 * ends.first, "from %g to %g", ends.first, ends.last);
+	/* Two of six coefficients are held from half time on, and no others. */
+	if (_i == FUSION_PRUNED)
+		ck_assert_uint_eq(lf_lorafusion_modules_read(run.method, NULL), 4);
 	end(&run);
 }
 END_TEST

@@ -82,6 +82,8 @@ static int apply(const struct eval_values *values, const struct recipe *recipe,
 	if (!ret) {
 		json_object_set_new(result, "accuracy",
 				    accuracy_json(session, recipe->method, NULL, predictions));
+		if (session->pool)
+			json_object_set_new(result, "modules_read", modules_json(session));
 		json_object_set_new(result, "inference", cost_json(&before, &after, source));
 		json_object_set_new(result, "wall_s",
 				    json_pack("{s:o}", "test", seconds_json(wall_s)));

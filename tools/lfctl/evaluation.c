@@ -134,6 +134,13 @@ json_t *accuracy_json(const struct session *session, const char *method, const u
 	return accuracy;
 }
 
+json_t *modules_json(const struct session *session)
+{
+	uint32_t all, read = lf_lorafusion_modules_read(session->method, &all);
+
+	return json_pack("{s:I, s:I}", "read", (json_int_t)read, "all", (json_int_t)all);
+}
+
 int read_counters(struct session *session, struct lf_counters *counters, const char **source,
 		  struct lf_error *error)
 {

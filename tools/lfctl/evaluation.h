@@ -57,6 +57,9 @@ void write_predictions(const struct session *session, const uint32_t *prediction
 json_t *accuracy_json(const struct session *session, const char *method, const uint32_t *zero_shot,
 		      const uint32_t *adapted);
 
+/** modules_json() - of a fusion's modules, counted block by block, those that are read and all */
+json_t *modules_json(const struct session *session);
+
 /**
  * read_counters() - the device's own counters where the caller may read them, else those of this process's jobs
  * @source: receives "device" or "context"

@@ -277,6 +277,13 @@ int session_predict(struct session *session, const struct lf_examples *examples,
 	return 0;
 }
 
+uint64_t session_trained(const struct session *session, const struct recipe *recipe)
+{
+	if (!strcmp(recipe->method, "lorahub"))
+		return session->modules.count;
+	return session->method ? lf_method_trainable(session->method) : 0;
+}
+
 struct lf_head *session_head(const struct session *session)
 {
 	return session->linear ? session->linear : session->zero_shot;

@@ -89,6 +89,9 @@ int session_predict(struct session *session, const struct lf_examples *examples,
 		    uint32_t *predictions, lf_progress progress, void *argument,
 		    struct lf_error *error);
 
+/** session_trained() - numbers that adapting changes, the head's apart; of lorahub those that it searches */
+uint64_t session_trained(const struct session *session, const struct recipe *recipe);
+
 /** session_head() - the head of the recipe */
 struct lf_head *session_head(const struct session *session);
 

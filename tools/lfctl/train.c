@@ -94,9 +94,9 @@ static const struct train_values train_defaults = {
 };
 
 /* What a reader wants to know first. */
-static const char *const result_keys[] = { "task",	"samples",    "accuracy", "trained",
-					   "trainable", "adaptation", "wall_s",	  "device",
-					   "recipe",	NULL };
+static const char *const result_keys[] = { "task",	"samples",	"accuracy",   "trained",
+					   "trainable", "modules_read", "adaptation", "wall_s",
+					   "device",	"recipe",	NULL };
 
 static int check(const void *opaque, struct lf_error *error)
 {
@@ -191,7 +191,7 @@ static int count_pool(const struct session *session, json_t *result, struct lf_e
 	return ret;
 }
 
-static json_t *trained_json(const struct session *session)
+static json_t *trained_json(const struct session *session, const struct recipe *recipe)
 {
 	uint64_t head_numbers = 0;
 	uint32_t head_groups;
@@ -200,8 +200,7 @@ static json_t *trained_json(const struct session *session)
 
 	for (uint32_t group = 0; group < head_groups; group++)
 		head_numbers += groups[group].count;
-	return json_pack("{s:I, s:I}", "method",
-			 session->method ? (json_int_t)lf_method_trainable(session->method) : 0,
+	return json_pack("{s:I, s:I}", "method", (json_int_t)session_trained(session, recipe),
 			 "head", (json_int_t)head_numbers);
 }
 
@@ -341,7 +340,7 @@ static int train_and_test(const struct train_values *values, struct session *ses
 		json_object_set_new(
 			result, "accuracy",
 			accuracy_json(session, values->recipe.method, zero_shot, adapted));
-		json_object_set_new(result, "trained", trained_json(session));
+		json_object_set_new(result, "trained", trained_json(session, &values->recipe));
 		json_object_set_new(result, "wall_s",
 				    json_pack("{s:o, s:o, s:o}", "zero_shot",
 					      seconds_json(zero_shot_s), "train",
@@ -391,6 +390,8 @@ static int train(const void *opaque, char **operands, json_t *result, struct lf_
 	ret = train_and_test(values, &session, result, error);
 	if (!ret && session.pool)
 		ret = count_pool(&session, result, error);
+	if (!ret && session.pool)
+		json_object_set_new(result, "modules_read", modules_json(&session));
 	json_object_set_new(result, "device", output_device(lf_device_info(session.device)));
 	json_object_set_new(result, "recipe", recipe_json(&values->recipe));
 	output_tidy(result);

@@ -7,103 +7,64 @@
 #include "job.h"
 
 struct fuse {
+	const struct kernels *kernels;
 	unsigned int flags;
 	uint32_t width;
 	uint32_t rank;
-	const float *scale;
+	const float *coefficients; /* [groups], of products */
+	const float *scale;	   /* [width] */
 	const float *bias;
 	struct span input;
 	struct span output;
 	float *sums; /* [vectors][rank], of products */
 	uint32_t count;
-	uint8_t *nonfinite; /* a piece each */
+	uint32_t *largest; /* |y| of each piece, as bits */
 };
 
 /* Vectors of one piece of work. */
 #define PIECE 32
 
-static bool is_finite(float value)
+static uint32_t fuse_vector(const struct fuse *fuse, const float *x, float *y)
 {
-	uint32_t bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	return (bits & 0x7fffffff) < KERNEL_NONFINITE;
+	return fuse->kernels->fuse(x, fuse->scale, fuse->bias, fuse->flags & LF_FUSE_ACCUMULATE,
+				   fuse->width, y);
 }
 
-/* y = (accumulate ? y : 0) + value for each element; false if any result is not finite. */
-static bool store(const struct fuse *fuse, float *y, const float *values, uint32_t count)
+/* u = sum of c_i x_i over the groups, then y_i = c_i u. */
+static uint32_t fuse_product(const struct fuse *fuse, const float *x, float *y, float *u)
 {
-	bool finite = true;
+	uint32_t rank = fuse->rank, groups = fuse->width / rank, largest = 0;
 
-	for (uint32_t j = 0; j < count; j++) {
-		float value = fuse->flags & LF_FUSE_ACCUMULATE ? y[j] + values[j] : values[j];
-
-		finite &= is_finite(value);
-		y[j] = value;
-	}
-	return finite;
-}
-
-/* values[k] = x[k] (or u[k] for products) * c of the group */
-static bool fuse_groups(const struct fuse *fuse, const float *x, float *y, float *u)
-{
-	uint32_t rank = fuse->rank, groups = fuse->width / rank;
-	bool product = fuse->flags & LF_FUSE_PRODUCT, finite = true;
-	float values[64];
-
-	if (product) {
-		memset(u, 0, rank * sizeof(*u));
-		for (uint32_t i = 0; i < groups; i++)
-			for (uint32_t k = 0; k < rank; k++)
-				u[k] += fuse->scale[i] * x[i * rank + k];
-	}
+	memset(u, 0, rank * sizeof(*u));
 	for (uint32_t i = 0; i < groups; i++)
-		for (uint32_t first = 0; first < rank; first += 64) {
-			uint32_t count = rank - first < 64 ? rank - first : 64;
-			const float *from = product ? u + first : x + i * rank + first;
+		for (uint32_t k = 0; k < rank; k++)
+			u[k] += fuse->coefficients[i] * x[i * rank + k];
+	for (uint32_t i = 0; i < groups; i++) {
+		uint32_t most =
+			fuse->kernels->fuse(u, fuse->scale + i * rank, NULL,
+					    fuse->flags & LF_FUSE_ACCUMULATE, rank, y + i * rank);
 
-			for (uint32_t k = 0; k < count; k++)
-				values[k] = fuse->scale[i] * from[k];
-			finite &= store(fuse, y + i * rank + first, values, count);
-		}
-	return finite;
-}
-
-static bool fuse_affine(const struct fuse *fuse, const float *x, float *y)
-{
-	bool finite = true;
-	float values[64];
-
-	for (uint32_t first = 0; first < fuse->width; first += 64) {
-		uint32_t count = fuse->width - first < 64 ? fuse->width - first : 64;
-
-		memcpy(values, x + first, count * sizeof(*values));
-		for (uint32_t j = 0; fuse->scale && j < count; j++)
-			values[j] *= fuse->scale[first + j];
-		for (uint32_t j = 0; fuse->bias && j < count; j++)
-			values[j] += fuse->bias[first + j];
-		finite &= store(fuse, y + first, values, count);
+		largest = most > largest ? most : largest;
 	}
-	return finite;
+	return largest;
 }
 
 static void fuse_piece(void *argument, uint32_t index)
 {
 	const struct fuse *fuse = argument;
-	uint32_t first = index * PIECE;
+	uint32_t first = index * PIECE, largest = 0;
 	uint32_t end = fuse->count - first < PIECE ? fuse->count : first + PIECE;
-	bool finite = true;
 
 	for (uint64_t v = first; v < end; v++) {
 		const float *x = (const void *)(fuse->input.memory + v * fuse->input.stride);
 		float *y = (void *)(fuse->output.memory + v * fuse->output.stride);
+		uint32_t most = fuse->flags & LF_FUSE_PRODUCT
+					? fuse_product(fuse, x, y, fuse->sums + v * fuse->rank)
+					: fuse_vector(fuse, x, y);
 
-		if (fuse->flags & LF_FUSE_AFFINE)
-			finite &= fuse_affine(fuse, x, y);
-		else
-			finite &= fuse_groups(fuse, x, y, fuse->sums + v * fuse->rank);
+		largest = most > largest ? most : largest;
 	}
-	fuse->nonfinite[index] = !finite;
+	fuse->largest[index] = largest;
 }
 
 static void charge(const struct xbar_job *job, const struct step *step, struct tally *tally)
@@ -130,15 +91,18 @@ static void charge(const struct xbar_job *job, const struct step *step, struct t
 uint16_t xbar_execute_fuse(struct xbar_job *job, const struct step *step, struct tally *tally)
 {
 	const struct lf_command *command = step->command;
+	bool affine = command->flags & LF_FUSE_AFFINE, product = command->flags & LF_FUSE_PRODUCT;
 	uint32_t pieces = (command->count + PIECE - 1) / PIECE;
-	uint32_t rank = command->flags & LF_FUSE_PRODUCT ? command->rank : 0;
-	size_t sums_bytes = (size_t)command->count * rank * sizeof(float);
-	char *workspace = xbar_device_workspace(job->xbar, sums_bytes + pieces);
+	size_t sums = product ? (size_t)command->count * command->rank : 0;
+	size_t scales = affine ? 0 : command->width;
+	float *workspace = xbar_device_workspace(job->xbar, (sums + scales) * sizeof(float) +
+								    pieces * sizeof(uint32_t));
 	struct fuse fuse = {
+		.kernels = job->xbar->kernels,
 		.flags = command->flags,
 		.width = command->width,
 		.rank = command->rank,
-		.scale = (const void *)span_of(job, &step->scale).memory,
+		.coefficients = (const void *)span_of(job, &step->scale).memory,
 		.bias = (const void *)span_of(job, &step->bias).memory,
 		.input = span_of(job, &step->input),
 		.output = span_of(job, &step->output),
@@ -147,12 +111,16 @@ uint16_t xbar_execute_fuse(struct xbar_job *job, const struct step *step, struct
 
 	if (!workspace)
 		return LF_STATUS_INTERNAL;
-	fuse.sums = (void *)workspace;
-	fuse.nonfinite = (uint8_t *)workspace + sums_bytes;
+	fuse.sums = workspace;
+	fuse.scale = affine ? fuse.coefficients : workspace + sums;
+	fuse.largest = (void *)(workspace + sums + scales);
+	/* A coefficient for each element of its group. */
+	for (size_t j = 0; j < scales; j++)
+		workspace[sums + j] = fuse.coefficients[j / command->rank];
 	xbar_device_parallel(job->xbar, pieces, fuse_piece, &fuse);
 	charge(job, step, tally);
 	for (uint32_t i = 0; i < pieces; i++)
-		if (fuse.nonfinite[i])
+		if (fuse.largest[i] >= KERNEL_NONFINITE)
 			return LF_STATUS_NONFINITE;
 	return LF_STATUS_OK;
 }

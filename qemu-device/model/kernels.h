@@ -109,6 +109,8 @@ struct finish {
  *	when @more. @q has zeros up to the next multiple of 64, and is spread in transpose. @sums is the sum of q of each
  *	vector over this strip and those that follow with @more, @sum_stride apart
  * @finish: see struct finish; @columns of each of @vectors, @d is [vectors][KERNEL_COLUMNS]. Returns the largest |y| as bits
+ * @fuse: y[c] = (accumulate ? y[c] : 0) + (x[c] * scale[c] + bias[c]); @scale and @bias may be NULL, @y may be @x. Returns the
+ *	largest |y| as bits
  * @convert: sums[v] += the value that @converter gives for one column of a tile: @weights are its @quads x 4
  *	weights, @lines what drives it, [quads][KERNEL_VECTORS][8 bit-cycles] bytes a block of vectors, each byte the bits of four
  *	rows, @line_stride bytes from block to block. Returns how many conversions of the first @vectors vectors clipped
@@ -126,6 +128,8 @@ struct kernels {
 			int32_t *d);
 	uint32_t (*finish)(const struct finish *finish, const int32_t *d, uint32_t vectors,
 			   uint32_t columns);
+	uint32_t (*fuse)(const float *x, const float *scale, const float *bias, bool accumulate,
+			 uint32_t count, float *y);
 	uint64_t (*convert)(const struct converter *converter, const int8_t *weights,
 			    uint32_t quads, const uint8_t *lines, size_t line_stride,
 			    uint32_t vectors, int32_t *sums);
@@ -152,6 +156,8 @@ int xbar_kernels_choose(uint32_t simd, const struct kernels **kernels);
 		size_t sum_stride, uint32_t vectors, bool more, int32_t *d);                      \
 	uint32_t xbar_finish_##variant(const struct finish *finish, const int32_t *d,             \
 				       uint32_t vectors, uint32_t columns);                       \
+	uint32_t xbar_fuse_##variant(const float *x, const float *scale, const float *bias,       \
+				     bool accumulate, uint32_t count, float *y);                  \
 	uint64_t xbar_convert_##variant(const struct converter *converter, const int8_t *weights, \
 					uint32_t quads, const uint8_t *lines, size_t line_stride, \
 					uint32_t vectors, int32_t *sums)

@@ -163,6 +163,28 @@ uint32_t xbar_finish_scalar(const struct finish *finish, const int32_t *d, uint3
 	return largest;
 }
 
+uint32_t xbar_fuse_scalar(const float *x, const float *scale, const float *bias, bool accumulate,
+			  uint32_t count, float *y)
+{
+	uint32_t largest = 0;
+
+	for (uint32_t c = 0; c < count; c++) {
+		float t = x[c];
+		uint32_t bits;
+
+		if (scale)
+			t = t * scale[c];
+		if (bias)
+			t = t + bias[c];
+		if (accumulate)
+			t = y[c] + t;
+		y[c] = t;
+		bits = magnitude_bits(t);
+		largest = bits > largest ? bits : largest;
+	}
+	return largest;
+}
+
 /* Level of the cell that holds slice @slice of @weight on the positive (@side 1) or negative (-1) side. */
 static int32_t level(const struct converter *converter, int32_t weight, uint32_t slice, int side)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Quantising and finishing with AVX2. Tails go through the scalar kernels.
+ * Quantising, finishing and the digital unit with AVX2. Tails go through the scalar kernels.
  */
 #include <immintrin.h>
 
@@ -136,5 +136,27 @@ uint32_t xbar_finish_avx2(const struct finish *finish, const int32_t *d, uint32_
 	remainder.bias = at(finish->bias, whole);
 	remainder.y.first += whole;
 	rest = xbar_finish_scalar(&remainder, d + whole, vectors, columns - whole);
+	return rest > largest ? rest : largest;
+}
+
+uint32_t xbar_fuse_avx2(const float *x, const float *scale, const float *bias, bool accumulate,
+			uint32_t count, float *y)
+{
+	uint32_t whole = count / 8 * 8, largest, rest;
+	__m256i lanes = _mm256_setzero_si256();
+
+	for (uint32_t c = 0; c < whole; c += 8) {
+		__m256 t = product(x, scale, NULL, c);
+
+		if (bias)
+			t = _mm256_add_ps(t, _mm256_loadu_ps(bias + c));
+		if (accumulate)
+			t = _mm256_add_ps(_mm256_loadu_ps(y + c), t);
+		_mm256_storeu_ps(y + c, t);
+		lanes = _mm256_max_epu32(lanes, magnitude_bits(t));
+	}
+	largest = largest_of(lanes);
+	rest = xbar_fuse_scalar(x + whole, at(scale, whole), at(bias, whole), accumulate,
+				count - whole, y + whole);
 	return rest > largest ? rest : largest;
 }

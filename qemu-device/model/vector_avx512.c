@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Quantising and finishing with AVX-512. Tails are masked; masked lanes are zero.
+ * Quantising, finishing and the digital unit with AVX-512. Tails are masked; masked lanes are zero.
  */
 #include <immintrin.h>
 
@@ -179,6 +179,40 @@ uint32_t xbar_finish_avx512(const struct finish *finish, const int32_t *d, uint3
 			_mm512_mask_storeu_ps(y + whole, mask, t);
 			largest = _mm512_mask_max_epu32(largest, mask, largest, magnitude_bits(t));
 		}
+	}
+	return _mm512_reduce_max_epu32(largest);
+}
+
+static inline __m512 fuse_lanes(const float *x, const float *scale, const float *bias,
+				bool accumulate, const float *y, uint32_t c, __mmask16 mask)
+{
+	__m512 t = product(x, scale, NULL, c, mask);
+
+	if (bias)
+		t = _mm512_add_ps(t, _mm512_maskz_loadu_ps(mask, bias + c));
+	if (accumulate)
+		t = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y + c), t);
+	return t;
+}
+
+uint32_t xbar_fuse_avx512(const float *x, const float *scale, const float *bias, bool accumulate,
+			  uint32_t count, float *y)
+{
+	__m512i largest = _mm512_setzero_si512();
+	uint32_t c = 0;
+
+	for (; c + 16 <= count; c += 16) {
+		__m512 t = fuse_lanes(x, scale, bias, accumulate, y, c, 0xffff);
+
+		_mm512_storeu_ps(y + c, t);
+		largest = _mm512_max_epu32(largest, magnitude_bits(t));
+	}
+	if (c < count) {
+		__mmask16 mask = tail(count - c);
+		__m512 t = fuse_lanes(x, scale, bias, accumulate, y, c, mask);
+
+		_mm512_mask_storeu_ps(y + c, mask, t);
+		largest = _mm512_mask_max_epu32(largest, mask, largest, magnitude_bits(t));
 	}
 	return _mm512_reduce_max_epu32(largest);
 }

@@ -16,6 +16,7 @@
 #define SETS 3
 
 static const uint32_t sets[SETS] = { XBAR_SIMD_SCALAR, XBAR_SIMD_AVX2, XBAR_SIMD_AVX512 };
+static const char *const set_names[SETS] = { "scalar", "avx2", "avx512" };
 
 static uint32_t bits_of(float value)
 {
@@ -138,9 +139,9 @@ START_TEST(scales_at_their_corners)
 }
 END_TEST
 
-/* y of a FUSE of @width elements, from scratch to scratch; @start is what accumulating adds to. */
-static void run_fuse(uint16_t flags, uint32_t count, uint32_t width, uint32_t rank, bool in_place,
-		     float *x, float *start, float *scale, float *bias, float *y)
+/* y of a FUSE of @width elements by @set, from scratch to scratch; @start is what accumulating adds to. */
+static void run_fuse(size_t set, uint16_t flags, uint32_t count, uint32_t width, uint32_t rank,
+		     bool in_place, float *x, float *start, float *scale, float *bias, float *y)
 {
 	uint32_t stride = width * 4, bytes = count * stride;
 	uint64_t at = in_place ? 0 : bytes;
@@ -162,6 +163,7 @@ static void run_fuse(uint16_t flags, uint32_t count, uint32_t width, uint32_t ra
 		{ .input = { .space = LF_SPACE_SCRATCH, .stride = stride, .offset = at },
 		  .output = { .space = LF_SPACE_BUFFER, .buffer = 4, .stride = stride } },
 	};
+	char settings[32];
 	struct rig rig;
 
 	for (int i = 0; i < 4; i++) {
@@ -176,12 +178,39 @@ static void run_fuse(uint16_t flags, uint32_t count, uint32_t width, uint32_t ra
 		commands[2].scale = (struct lf_operand){ .space = LF_SPACE_BUFFER, .buffer = 2 };
 	if (bias)
 		commands[2].bias = (struct lf_operand){ .space = LF_SPACE_BUFFER, .buffer = 3 };
-	rig_open(&rig, "ideal", "tiles=1");
+	snprintf(settings, sizeof(settings), "tiles=1,simd=%s", set_names[set]);
+	rig_open(&rig, "ideal", settings);
 	rig.scratch_bytes = 2 * bytes;
 	rig.threads = 3;
 	ck_assert_uint_eq(rig_run_queue(&rig, commands, 4, buffers, 5, false), LF_STATUS_OK);
 	ck_assert_uint_gt(rig.completion.energy_aj[LF_ENERGY_DIGITAL], 0);
 	rig_close(&rig);
+}
+
+/* What a FUSE must give, element by element. */
+static void expect_fused(const float *y, uint32_t mode, uint32_t count, uint32_t width,
+			 uint32_t rank, const float *before, const float *x, const float *scale,
+			 const float *bias, const char *about)
+{
+	for (uint32_t v = 0; v < count; v++)
+		for (uint32_t j = 0; j < width; j++) {
+			float value = x[v * width + j];
+
+			if (mode == 2) {
+				value = 0.0f;
+				for (uint32_t i = 0; i < width / rank; i++)
+					value += scale[i] * x[v * width + i * rank + j % rank];
+			}
+			if (scale)
+				value *= scale[mode ? j / rank : j];
+			if (bias)
+				value += bias[j];
+			if (before)
+				value = before[v * width + j] + value;
+			ck_assert_msg(bits_of(value) == bits_of(y[v * width + j]),
+				      "%s: [%u][%u] is %a, not %a", about, v, j,
+				      (double)y[v * width + j], (double)value);
+		}
 }
 
 START_TEST(fuse_equals_its_formulas)
@@ -195,6 +224,7 @@ START_TEST(fuse_equals_its_formulas)
 	float *x = malloc(count * width * 4), *start = malloc(count * width * 4);
 	float *y = malloc(count * width * 4), *scale = malloc(width * 4), *bias = malloc(width * 4);
 	static const uint16_t modes[] = { LF_FUSE_AFFINE, LF_FUSE_SUM, LF_FUSE_PRODUCT };
+	uint16_t flags = modes[mode] | (accumulate ? LF_FUSE_ACCUMULATE : 0);
 
 	for (uint32_t i = 0; i < count * width; i++) {
 		x[i] = draw_float(&state);
@@ -204,30 +234,22 @@ START_TEST(fuse_equals_its_formulas)
 		scale[i] = draw_float(&state);
 		bias[i] = draw_float(&state);
 	}
-	run_fuse(modes[mode] | (accumulate ? LF_FUSE_ACCUMULATE : 0), count, width, mode ? rank : 0,
-		 in_place, x, start, scaled ? scale : NULL, biased ? bias : NULL, y);
-	for (uint32_t v = 0; v < count; v++)
-		for (uint32_t j = 0; j < width; j++) {
-			float value = x[v * width + j], before;
+	for (size_t set = 0; set < SETS; set++) {
+		const struct kernels *kernels;
+		char about[128];
 
-			if (mode == 2) {
-				value = 0.0f;
-				for (uint32_t i = 0; i < groups; i++)
-					value += scale[i] * x[v * width + i * rank + j % rank];
-			}
-			if (scaled)
-				value *= scale[mode ? j / rank : j];
-			if (biased)
-				value += bias[j];
-			before = in_place ? x[v * width + j] : start[v * width + j];
-			if (accumulate)
-				value = before + value;
-			ck_assert_msg(
-				bits_of(value) == bits_of(y[v * width + j]),
-				"seed %llu, mode %u, rank %u, %u groups: [%u][%u] is %a, not %a",
-				(unsigned long long)seed, mode, rank, groups, v, j,
-				(double)y[v * width + j], (double)value);
-		}
+		if (xbar_kernels_choose(sets[set], &kernels))
+			continue;
+		snprintf(about, sizeof(about), "seed %llu, %s, mode %u, rank %u, %u groups",
+			 (unsigned long long)seed, set_names[set], mode, rank, groups);
+		run_fuse(set, flags, count, width, mode ? rank : 0, in_place, x, start,
+			 scaled ? scale : NULL, biased ? bias : NULL, y);
+		expect_fused(y, mode, count, width, rank,
+			     !accumulate ? NULL
+			     : in_place	 ? x
+					 : start,
+			     x, scaled ? scale : NULL, biased ? bias : NULL, about);
+	}
 	free(x);
 	free(start);
 	free(y);

@@ -56,10 +56,11 @@ def test_an_iommu_stands_between_device_and_memory():
 
 
 def test_a_device_that_ages_tells_of_it():
+    """And budgets are settled with what verifying took."""
     worn = ("preset=wan2022", "wear_warning=1", "refresh_s=1", "program_row_ns=1000000000", "static_power_nw=1000000000")
     options = [word for parameter in worn for word in ("--device-option", parameter)]
     with tempfile.TemporaryDirectory() as folder:
-        check(*boot(folder, *options, command=f"{TESTS}/events worn"))
+        check(*boot(folder, *options, command=f"{TESTS}/events worn; {TESTS}/quota"))
 
 
 class Plugger(threading.Thread):

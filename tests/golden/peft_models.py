@@ -19,6 +19,8 @@ def bert(directory):
     directory = pathlib.Path(directory)
     config = BertConfig(**json.loads((directory / "config.json").read_text()))
     config._attn_implementation = "eager"
+    # A name would be looked for on a hub.
+    config._name_or_path = ""
     model = BertModel(config, add_pooling_layer=False)
     weights = {name: tensor for name, tensor in load_file(directory / "model.safetensors").items()
                if not name.startswith("pooler.") and "position_ids" not in name}

@@ -259,7 +259,7 @@ def test_damaged_adaptations_are_refused():
             ktap.equal((good.count(old) > 0, len(old)), (True, len(new)))
             reseal(bench, bad, good.replace(old, new))
             bench.refused(bench.eval, "--adapter", bad, says=("bad", says))
-        bench.refused(bench.eval, "--adapter", bench.pool / "module-0", says="is a directory")
+        bench.refused(bench.eval, "--adapter", bench.pool, says="adapter_model.safetensors")
         bench.refused(bench.eval, "--adapter", bench.out / "nowhere", says="nowhere")
 
 

@@ -11,15 +11,18 @@
 
 struct eval_values {
 	struct places places;
+	uint64_t tokens;
 };
 
 static const struct option_spec eval_options[] = {
-	{ "adapter", OPTION_TEXT, offsetof(struct eval_values, places.adapter), "FILE",
-	  "what lfctl train wrote", 0, 0 },
+	{ "adapter", OPTION_TEXT, offsetof(struct eval_values, places.adapter), "PATH",
+	  "what lfctl train wrote, or a LoRA or DoRA of PEFT", 0, 0 },
+	{ "tokens", OPTION_NUMBER, offsetof(struct eval_values, tokens), "N",
+	  "longest sentence, where a PEFT directory does not say it [32]", 2, 512 },
 	{ NULL, OPTION_FLAG, 0, NULL, NULL, 0, 0 },
 };
 
-static const struct eval_values eval_defaults = { .places = PLACES_DEFAULTS };
+static const struct eval_values eval_defaults = { .places = PLACES_DEFAULTS, .tokens = 32 };
 
 static int check(const void *opaque, struct lf_error *error)
 {
@@ -47,25 +50,39 @@ static int save_predictions(const char *path, const struct session *session,
 	return ret;
 }
 
+/* Makes the method: of the checkpoint, or of a PEFT directory where there is none. */
+static int restore(const struct eval_values *values, const struct recipe *recipe,
+		   const struct lf_checkpoint *checkpoint, struct session *session,
+		   struct lf_error *error)
+{
+	struct lf_lorafusion_options rates;
+	int ret;
+
+	if (!checkpoint)
+		return lf_lora_read(session->encoder, values->places.adapter, &session->method,
+				    error);
+	lf_lorafusion_defaults(&rates);
+	ret = session_method(session, recipe, &rates, 0.0, error);
+	if (!ret) {
+		ret = lf_adaptation_load(checkpoint, session->method, session_head(session), error);
+		if (ret)
+			lf_error_prefix(error, ret, "%s", values->places.adapter);
+	}
+	return ret;
+}
+
 static int apply(const struct eval_values *values, const struct recipe *recipe,
 		 const struct lf_checkpoint *checkpoint, struct session *session, json_t *result,
 		 struct lf_error *error)
 {
 	const struct places *places = &values->places;
-	struct lf_lorafusion_options rates;
 	struct lf_counters before, after;
 	uint32_t *predictions = NULL;
 	const char *source;
 	double wall_s;
 	int ret;
 
-	lf_lorafusion_defaults(&rates);
-	ret = session_method(session, recipe, &rates, 0.0, error);
-	if (!ret) {
-		ret = lf_adaptation_load(checkpoint, session->method, session_head(session), error);
-		if (ret)
-			lf_error_prefix(error, ret, "%s", places->adapter);
-	}
+	ret = restore(values, recipe, checkpoint, session, error);
 	if (!ret && session->method)
 		ret = lf_method_prepare(session->method, error);
 	if (!ret && session->method)
@@ -80,8 +97,11 @@ static int apply(const struct eval_values *values, const struct recipe *recipe,
 	if (!ret)
 		ret = save_predictions(places->predictions, session, predictions, error);
 	if (!ret) {
-		json_object_set_new(result, "accuracy",
-				    accuracy_json(session, recipe->method, NULL, predictions));
+		json_object_set_new(
+			result, "accuracy",
+			accuracy_json(session,
+				      checkpoint ? recipe->method : lf_method_name(session->method),
+				      NULL, predictions));
 		if (session->pool)
 			json_object_set_new(result, "modules_read", modules_json(session));
 		json_object_set_new(result, "inference", cost_json(&before, &after, source));
@@ -92,33 +112,44 @@ static int apply(const struct eval_values *values, const struct recipe *recipe,
 	return ret;
 }
 
-static int eval_checkpoint(const struct eval_values *values, const struct lf_checkpoint *checkpoint,
-			   const json_t *config, json_t *result, struct lf_error *error)
+/* @config and @checkpoint are NULL for a PEFT directory. */
+static int eval_session(const struct eval_values *values, const struct recipe *recipe,
+			const json_t *config, const struct lf_checkpoint *checkpoint,
+			json_t *result, struct lf_error *error)
 {
 	const struct places *places = &values->places;
 	struct session_options options = places_session(places);
 	struct session session;
-	struct recipe recipe;
 	int ret;
 
-	ret = recipe_read(&recipe, json_object_get(config, "recipe"), error);
-	if (ret)
-		return lf_error_prefix(error, ret, "%s", places->adapter);
-	if (places_check(places, &recipe, error))
-		return COMMAND_EXIT(EXIT_USAGE);
-	ret = session_open(&session, &options, &recipe, error);
+	ret = session_open(&session, &options, recipe, error);
 	if (ret)
 		return ret;
 	json_object_set_new(result, "task", json_string(options.task));
 	json_object_set_new(result, "samples", json_pack("{s:i}", "test", (int)session.test.count));
-	ret = adaptation_check(config, &session, &recipe, places->adapter, error);
+	if (config)
+		ret = adaptation_check(config, &session, recipe, places->adapter, error);
 	if (!ret)
-		ret = apply(values, &recipe, checkpoint, &session, result, error);
+		ret = apply(values, recipe, checkpoint, &session, result, error);
 	if (!ret)
 		json_object_set_new(result, "device",
 				    output_device(lf_device_info(session.device)));
 	session_close(&session);
 	return ret;
+}
+
+static int eval_checkpoint(const struct eval_values *values, const struct lf_checkpoint *checkpoint,
+			   const json_t *config, json_t *result, struct lf_error *error)
+{
+	struct recipe recipe;
+	int ret;
+
+	ret = recipe_read(&recipe, json_object_get(config, "recipe"), error);
+	if (ret)
+		return lf_error_prefix(error, ret, "%s", values->places.adapter);
+	if (places_check(&values->places, &recipe, error))
+		return COMMAND_EXIT(EXIT_USAGE);
+	return eval_session(values, &recipe, config, checkpoint, result, error);
 }
 
 static int eval(const void *opaque, char **operands, json_t *result, struct lf_error *error)
@@ -135,11 +166,14 @@ static int eval(const void *opaque, char **operands, json_t *result, struct lf_e
 	ret = outfile_check("predictions", values->places.predictions, OUTFILE_STREAM, error);
 	if (ret)
 		return ret;
-	if (!stat(path, &status) && S_ISDIR(status.st_mode))
-		return lf_error_set(error, -EISDIR,
-				    "%s: is a directory; eval takes the file that train writes for "
-				    "every method but lora and dora",
-				    path);
+	/* An adapter has no head of its own: labels are told apart by their names. */
+	if (!stat(path, &status) && S_ISDIR(status.st_mode)) {
+		struct recipe recipe = { RECIPE_DEFAULTS };
+
+		recipe.method = "lora";
+		recipe.tokens = values->tokens;
+		return eval_session(values, &recipe, NULL, NULL, result, error);
+	}
 	ret = lf_checkpoint_open(&checkpoint, path, error);
 	if (ret)
 		return ret;

@@ -29,21 +29,30 @@ static inline __attribute__((always_inline)) void dots(float *out, const float *
 		out[i] = vec_sum(lanes[i]);
 }
 
+/* Rows of b, which may be a layer's weights and more than a cache holds, are the outer loop: they are read once for all of a. */
 static void matmul_nt(struct lf_rows_out out, struct lf_rows a, struct lf_rows b, float alpha,
 		      const float *bias, size_t m, size_t n, size_t k)
 {
+	for (size_t j = 0; k && j < n;) {
+		const struct lf_rows rest = { b.data + j * b.stride, b.stride };
+		bool whole = n - j >= BLOCK;
+
+		for (size_t i = 0; i < m; i++) {
+			const float *row = a.data + i * a.stride;
+			float *to = out.data + i * out.stride + j;
+
+			if (whole)
+				dots(to, row, rest, k, BLOCK);
+			else
+				dots(to, row, rest, k, 1);
+		}
+		j += whole ? BLOCK : 1;
+	}
 	for (size_t i = 0; i < m; i++) {
-		const float *row = a.data + i * a.stride;
 		float *to = out.data + i * out.stride;
-		struct lf_rows rest = b;
-		size_t j = 0;
 
 		if (!k)
 			memset(to, 0, n * sizeof(*to));
-		for (; k && j + BLOCK <= n; j += BLOCK, rest.data += BLOCK * rest.stride)
-			dots(to + j, row, rest, k, BLOCK);
-		for (; k && j < n; j++, rest.data += rest.stride)
-			dots(to + j, row, rest, k, 1);
 		scale(to, to, alpha, n);
 		if (bias)
 			add(to, to, bias, n);

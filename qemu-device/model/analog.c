@@ -1,22 +1,35 @@
 // SPDX-License-Identifier: MIT
 /*
- * Making analog planes, a tile at a time. Conductances are first kept as fine as one cell allows; only then are the
- * sums known that decide the fraction, and all are rounded to it.
+ * Making analog planes, a tile at a time. Conductances are first kept as fine as one cell allows, in 16 bits; only then are the
+ * sums known that decide the fraction, and all are rounded to it and, where 12 bits hold them, packed where they lie.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "analog.h"
 #include "irdrop.h"
+#include "packed.h"
 #include "physics.h"
+
+/**
+ * struct extent - of a tile, in units of the first pass
+ * @sum: largest sum of one conversion of either direction
+ * @cell: largest cell
+ * @failed: there was no memory for it
+ */
+struct extent {
+	uint32_t sum;
+	uint16_t cell;
+	bool failed;
+};
 
 /**
  * struct making - a plane in the making
  * @scale: from fractions of Gmax to units of 2^-@fine of a level
  * @fine: fraction of the first pass
  * @shift: what the second takes away of it
- * @sums: largest sum of each tile, in units of the first pass
- * @failed: tiles for which there was no memory
+ * @cells: of the first pass, in the order of those of the plane
+ * @extents: of each tile
  */
 struct making {
 	const struct xbar *xbar;
@@ -26,8 +39,8 @@ struct making {
 	double scale;
 	uint32_t fine;
 	uint32_t shift;
-	uint64_t *sums;
-	uint8_t *failed;
+	uint16_t *cells;
+	struct extent *extents;
 };
 
 void xbar_analog_free(struct analog *analog)
@@ -94,7 +107,7 @@ static uint16_t *column_of(const struct making *making, uint32_t ordinal, uint32
 	size_t column =
 		((size_t)(ordinal * 2 + side) * xbar->slices + slice) * xbar->tile_weights + weight;
 
-	return making->analog->cells + column * making->analog->column_cells;
+	return making->cells + column * making->analog->column_cells;
 }
 
 /* The levels of one line of a column of weights. */
@@ -259,12 +272,11 @@ static bool make_circuit(const struct making *making, const struct part *part, c
 	return !error;
 }
 
-/* The largest sum of one conversion of either direction. */
-static uint64_t largest_sum(const struct making *making, const struct part *part)
+static void measure(const struct making *making, const struct part *part, struct extent *extent)
 {
 	const struct xbar *xbar = making->xbar;
-	uint32_t rows[KERNEL_GROUP];
-	uint64_t largest = 0;
+	uint32_t rows[KERNEL_GROUP], sum_most = 0;
+	uint16_t cell_most = 0;
 
 	for (uint32_t line = 0; line < 2 * xbar->slices; line++) {
 		memset(rows, 0, sizeof(rows));
@@ -277,19 +289,22 @@ static uint64_t largest_sum(const struct making *making, const struct part *part
 			for (uint32_t row = 0; row < part->rows; row++) {
 				sum += cells[row];
 				rows[row] += cells[row];
+				cell_most = cells[row] > cell_most ? cells[row] : cell_most;
 			}
-			largest = sum > largest ? sum : largest;
+			sum_most = sum > sum_most ? sum : sum_most;
 		}
 		for (uint32_t row = 0; row < part->rows; row++)
-			largest = rows[row] > largest ? rows[row] : largest;
+			sum_most = rows[row] > sum_most ? rows[row] : sum_most;
 	}
-	return largest;
+	extent->sum = sum_most;
+	extent->cell = cell_most;
 }
 
 static void make_tile(void *argument, uint32_t ordinal)
 {
 	struct making *making = argument;
 	const struct xbar *xbar = making->xbar;
+	struct extent *extent = &making->extents[ordinal];
 	struct part part = part_of(making, ordinal);
 	uint32_t wear[KERNEL_GROUP];
 
@@ -297,21 +312,55 @@ static void make_tile(void *argument, uint32_t ordinal)
 		wear[row] = xbar_tiles_wear(xbar, part.tile, row);
 	if (xbar->params.ir_drop == XBAR_IR_OFF)
 		make_columns(making, &part, wear);
-	else if (!make_circuit(making, &part, wear))
-		making->failed[ordinal] = 1;
-	making->sums[ordinal] = largest_sum(making, &part);
+	else
+		extent->failed = !make_circuit(making, &part, wear);
+	measure(making, &part, extent);
 }
 
+/* A cell as the second pass leaves it; 32 bits for the sum that rounding makes. */
+static uint16_t rounded(const struct making *making, uint32_t cell)
+{
+	return (uint16_t)((cell + (1u << making->shift >> 1)) >> making->shift);
+}
+
+static size_t tile_columns(const struct xbar *xbar)
+{
+	return (size_t)2 * xbar->slices * xbar->tile_weights;
+}
+
+/* Leaves a tile that is packed at the beginning of the room that it had. */
 static void round_tile(void *argument, uint32_t ordinal)
 {
 	const struct making *making = argument;
-	size_t count = (size_t)2 * making->xbar->slices * making->xbar->tile_weights *
-		       making->analog->column_cells;
+	const struct analog *analog = making->analog;
+	size_t columns = tile_columns(making->xbar);
 	uint16_t *cells = column_of(making, ordinal, 0, 0, 0);
-	uint32_t shift = making->shift, half = 1u << shift >> 1;
+	uint8_t *packed = (uint8_t *)cells;
 
-	for (size_t i = 0; i < count; i++)
-		cells[i] = (uint16_t)((cells[i] + half) >> shift);
+	for (size_t i = 0; making->shift && i < columns * analog->column_cells; i++)
+		cells[i] = rounded(making, cells[i]);
+	if (!analog->packed)
+		return;
+	for (size_t i = 0; i < columns; i++) {
+		xbar_pack(cells, analog->column_cells, packed);
+		cells += analog->column_cells;
+		packed += analog->column_bytes;
+	}
+}
+
+/* The packed tiles one behind the other, and no memory behind them; if that cannot be had, what was there remains. */
+static void close_ranks(struct making *making, uint32_t tiles)
+{
+	struct analog *analog = making->analog;
+	size_t bytes = tile_columns(making->xbar) * analog->column_bytes;
+	uint8_t *to = (uint8_t *)making->cells;
+	uint16_t *shrunk;
+
+	for (uint32_t i = 1; i < tiles; i++)
+		memmove(to + i * bytes, column_of(making, i, 0, 0, 0), bytes);
+	shrunk = realloc(making->cells, tiles * bytes);
+	if (shrunk)
+		making->cells = shrunk;
 }
 
 /* The finest fraction with which the largest value of one cell fits. */
@@ -325,7 +374,7 @@ static uint32_t finest(double levels)
 }
 
 /* How many bits of the fraction sums of at most @largest cannot have; rounding adds half a unit to each of @terms. */
-static uint32_t excess(uint64_t largest, uint32_t terms)
+static uint32_t excess(uint32_t largest, uint32_t terms)
 {
 	uint32_t shift = 0;
 
@@ -339,20 +388,30 @@ static bool make_cells(struct xbar *xbar, struct making *making)
 	uint32_t tiles = making->matrix->tile_rows * making->matrix->tile_cols;
 	uint32_t terms = xbar->params.tile_rows > xbar->tile_weights ? xbar->params.tile_rows
 								     : xbar->tile_weights;
-	uint64_t largest = 0;
+	struct analog *analog = making->analog;
+	struct extent whole = { 0 };
 
 	xbar_device_parallel(xbar, tiles, make_tile, making);
 	for (uint32_t i = 0; i < tiles; i++) {
-		if (making->failed[i])
+		const struct extent *extent = &making->extents[i];
+
+		if (extent->failed)
 			return false;
-		largest = making->sums[i] > largest ? making->sums[i] : largest;
+		whole.sum = extent->sum > whole.sum ? extent->sum : whole.sum;
+		whole.cell = extent->cell > whole.cell ? extent->cell : whole.cell;
 	}
-	making->shift = excess(largest, terms);
+	making->shift = excess(whole.sum, terms);
 	if (making->shift > making->fine)
 		return false;
-	making->analog->fraction = making->fine - making->shift;
-	if (making->shift)
+	analog->fraction = making->fine - making->shift;
+	analog->packed = rounded(making, whole.cell) <= PACKED_MOST;
+	analog->column_bytes = analog->packed ? xbar_packed_bytes(analog->column_cells)
+					      : analog->column_cells * sizeof(*making->cells);
+	analog->bytes = tiles * tile_columns(xbar) * analog->column_bytes;
+	if (making->shift || analog->packed)
 		xbar_device_parallel(xbar, tiles, round_tile, making);
+	if (analog->packed)
+		close_ranks(making, tiles);
 	return true;
 }
 
@@ -383,28 +442,27 @@ static struct analog *make_analog(struct xbar *xbar, struct matrix *matrix)
 	bool made = false;
 
 	next_ns = xbar_analog_physics(xbar, matrix, entry->refreshes, &making.physics);
-	making.sums = calloc(tiles, sizeof(*making.sums));
-	making.failed = calloc(tiles, 1);
+	making.extents = calloc(tiles, sizeof(*making.extents));
+	making.cells =
+		calloc(tiles * tile_columns(xbar) * xbar->params.tile_rows, sizeof(*making.cells));
 	making.analog = analog;
-	if (analog) {
+	if (analog && making.cells && making.extents) {
 		analog->generation = matrix->generation;
 		analog->valid_until_ns = next_ns < UINT64_MAX - entry->programmed_ns
 						 ? entry->programmed_ns + next_ns
 						 : UINT64_MAX;
 		analog->column_cells = xbar->params.tile_rows;
-		analog->cells = calloc((size_t)tiles * 2 * xbar->slices * xbar->tile_weights,
-				       analog->column_cells * sizeof(*analog->cells));
-	}
-	if (analog && analog->cells && making.sums && making.failed) {
 		making.fine = finest(xbar_physics_bound(&making.physics) / making.physics.step);
 		making.scale = (double)(1u << making.fine) / making.physics.step;
 		made = make_cells(xbar, &making);
 	}
-	free(making.sums);
-	free(making.failed);
-	if (made)
+	free(making.extents);
+	if (made) {
+		analog->cells = (uint8_t *)making.cells;
 		return analog;
-	xbar_analog_free(analog);
+	}
+	free(making.cells);
+	free(analog);
 	return NULL;
 }
 

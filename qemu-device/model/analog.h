@@ -13,20 +13,26 @@
 #include "physics.h"
 
 /**
- * struct analog - conductances, in units of 2^-@fraction of a level
+ * struct analog - conductances, in units of 2^-@fraction of a level; a level is (Gmax - Gmin) / (2^cell_bits - 1), and a cell at
+ *	level 0 holds Gmin, not 0
  * @generation: of the matrix when it was made
  * @valid_until_ns: modelled time at which its cells are of another age
  * @fraction: chosen such that no sum of one group of either direction leaves 16 bits, unsigned
  * @column_cells: cells of a column of cells: tile_rows
- * @cells: [tiles of the matrix, as matrix->tiles][2 sides][slices][tile_weights][tile_rows]; a level is
- *	(Gmax - Gmin) / (2^cell_bits - 1), and a cell at level 0 holds Gmin, not 0
+ * @packed: a cell has 12 bits, as packed.h has them; otherwise, where the largest has more than PACKED_MOST units, it is a uint16_t
+ * @column_bytes: of a column of cells
+ * @bytes: of all
+ * @cells: [tiles of the matrix, as matrix->tiles][2 sides][slices][tile_weights][tile_rows]
  */
 struct analog {
 	uint64_t generation;
 	uint64_t valid_until_ns;
 	uint32_t fraction;
 	uint32_t column_cells;
-	uint16_t *cells;
+	bool packed;
+	size_t column_bytes;
+	size_t bytes;
+	uint8_t *cells;
 };
 
 /*

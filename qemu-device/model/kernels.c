@@ -14,7 +14,7 @@
 			xbar_spread_##variant,                                                \
 			{ xbar_gemm_##variant, xbar_gemm_transpose_##variant },               \
 			  xbar_finish_##variant, xbar_fuse_##variant, xbar_convert_##variant, \
-			  xbar_read_##variant, xbar_crc32c_##checksum                         \
+			  xbar_read_##variant, xbar_unpack_##variant, xbar_crc32c_##checksum  \
 	}
 
 static const struct kernels scalar = KERNELS(scalar, scalar);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "checksum.h"
+#include "packed.h"
 #include "reading.h"
 
 /* Outputs that the exact product computes together; sums are [vectors][KERNEL_COLUMNS]. */
@@ -115,6 +116,7 @@ struct finish {
  *	weights, @lines what drives it, [quads][KERNEL_VECTORS][8 bit-cycles] bytes a block of vectors, each byte the bits of four
  *	rows, @line_stride bytes from block to block. Returns how many conversions of the first @vectors vectors clipped
  * @read: see xbar_read_scalar()
+ * @unpack: see xbar_unpack_scalar()
  * @checksum: see checksum.h
  */
 struct kernels {
@@ -135,6 +137,7 @@ struct kernels {
 			    uint32_t vectors, int32_t *sums);
 	uint64_t (*read)(const struct reading *reading, const struct read *read,
 			 int32_t (*sums)[4]);
+	void (*unpack)(const uint8_t *packed, uint32_t count, uint16_t *cells);
 	uint32_t (*checksum)(uint32_t crc, const void *data, size_t bytes);
 };
 

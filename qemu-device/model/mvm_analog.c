@@ -22,6 +22,7 @@
 #include "maths.h"
 #include "mvm.h"
 #include "noise.h"
+#include "packed.h"
 #include "philox.h"
 
 /* Bit-cycles of an input. */
@@ -34,6 +35,13 @@
 #define SIGMA_MOST 32767
 #define Z_BITS	   13
 
+/* Bits, and so most slices, of a weight's magnitude. */
+#define SLICES_MAX 7
+
+/* Most cells of an output and group: all rows of a tile in each slice of both sides, in transpose all columns of cells, twice for pairs in rows. */
+#define GATHERED   (2 * SLICES_MAX * KERNEL_GROUP)
+
+_Static_assert(GATHERED >= 2 * KERNEL_INPUTS, "a tile has no more than that in a row of weights");
 _Static_assert(MVM_ROWS <= READING_RUN && MVM_ROWS % READING_VECTORS == 0 &&
 		       KERNEL_VECTORS == READING_VECTORS,
 	       "a product of the analog path is one read an output and group");
@@ -146,6 +154,7 @@ void xbar_mvm_analog_prepare(struct mvm *mvm)
 	uint32_t block[4] = { (uint32_t)mvm->job_number, (uint32_t)(mvm->job_number >> 32),
 			      mvm->command, STREAM };
 	size_t side = (size_t)xbar->slices * xbar->tile_weights * mvm->analog->column_cells;
+	bool gathered = mvm->transpose || mvm->analog->packed;
 
 	xbar_philox(block, seed, block);
 	mvm->reading = (struct reading){
@@ -153,8 +162,8 @@ void xbar_mvm_analog_prepare(struct mvm *mvm)
 		.cell_bits = params->cell_bits,
 		.after = params->adc_subtract == XBAR_SUBTRACT_AFTER &&
 			 params->pair == XBAR_PAIR_COLUMNS,
-		.slice_stride = mvm->transpose ? mvm->route->group : side / xbar->slices,
-		.side_stride = mvm->transpose ? mvm->route->group * (size_t)xbar->slices : side,
+		.slice_stride = gathered ? mvm->route->group : side / xbar->slices,
+		.side_stride = gathered ? mvm->route->group * (size_t)xbar->slices : side,
 		.key = { block[0], block[1] },
 	};
 	prepare_converter(mvm);
@@ -234,25 +243,53 @@ void xbar_mvm_analog_blank(const struct mvm *mvm, uint32_t variant)
 		       (KERNEL_VECTORS - used) * CYCLES * sizeof(*lane));
 }
 
-/* The cells of @output in @group: those of the tile, or, where they lie across its columns, a copy in @gathered. */
+/* Cell @row of @count columns of cells that follow each other in the plane. */
+static void gather_row(const struct analog *analog, const uint8_t *columns, uint32_t row,
+		       uint32_t count, uint16_t *gathered)
+{
+	uint32_t shift = xbar_packed_shift(row);
+
+	if (!analog->packed) {
+		for (uint32_t i = 0; i < count; i++, columns += analog->column_bytes)
+			gathered[i] = ((const uint16_t *)(const void *)columns)[row];
+		return;
+	}
+	/* Apart, so that the shifts of several are one. */
+	columns += xbar_packed_at(row);
+	for (uint32_t i = 0; i < count; i++, columns += analog->column_bytes)
+		gathered[i] = (uint16_t)(columns[0] | columns[1] << 8);
+	for (uint32_t i = 0; i < count; i++)
+		gathered[i] = gathered[i] >> shift & PACKED_MOST;
+}
+
+/*
+ * The cells of @output in @group: those of the tile where they lie in it as a read takes them, that is, as 16 bits and along its
+ * columns, otherwise in @gathered.
+ */
 static const uint16_t *cells_of(const struct mvm *mvm, uint32_t output, uint32_t group,
 				uint16_t *gathered)
 {
 	const struct xbar *xbar = mvm->xbar;
 	const struct analog *analog = mvm->analog;
-	size_t rows = analog->column_cells, column = rows * xbar->tile_weights;
 	uint32_t tile_rows = xbar->params.tile_rows, weights = xbar->tile_weights;
 	uint32_t tile = mvm->transpose ? output / tile_rows * mvm->matrix->tile_cols + group
 				       : group * mvm->matrix->tile_cols + output / weights;
-	const uint16_t *cells = analog->cells + (size_t)tile * 2 * xbar->slices * column;
+	size_t line_bytes = analog->column_bytes * weights;
+	const uint8_t *cells = analog->cells + (size_t)tile * 2 * xbar->slices * line_bytes;
 	uint32_t inputs = group_inputs(mvm, group);
 
 	if (!mvm->transpose)
-		return cells + output % weights * rows;
-	cells += output % tile_rows;
-	for (uint32_t line = 0; line < 2 * xbar->slices; line++, cells += column)
-		for (uint32_t i = 0; i < inputs; i++)
-			gathered[line * mvm->route->group + i] = cells[i * rows];
+		cells += output % weights * analog->column_bytes;
+	if (!mvm->transpose && !analog->packed)
+		return (const uint16_t *)(const void *)cells;
+	for (uint32_t line = 0; line < 2 * xbar->slices; line++, cells += line_bytes) {
+		uint16_t *to = gathered + line * mvm->route->group;
+
+		if (mvm->transpose)
+			gather_row(analog, cells, output % tile_rows, inputs, to);
+		else
+			mvm->kernels->unpack(cells, inputs, to);
+	}
 	return gathered;
 }
 
@@ -278,8 +315,7 @@ uint64_t xbar_mvm_product_analog(const struct mvm *mvm, uint32_t variant, uint32
 	int32_t rest = rest_of_group(mvm) * (int32_t)(end - first);
 	const uint8_t *lines =
 		mvm->lines + ((size_t)variant * blocks + row / KERNEL_VECTORS) * mvm->line_stride;
-	/* A tile has no more columns of cells. */
-	uint16_t gathered[KERNEL_INPUTS];
+	uint16_t gathered[GATHERED];
 	struct read read = {
 		.line_stride = mvm->line_stride / sizeof(uint16_t),
 		.vectors = rows,

@@ -218,8 +218,7 @@ static double cell_at(const struct reference *reference, uint32_t row, uint32_t 
 	size_t column = ((tile * 2 + side) * xbar->slices + slice) * xbar->tile_weights +
 			col % xbar->tile_weights;
 
-	return reference->analog
-		->cells[column * reference->analog->column_cells + row % xbar->params.tile_rows];
+	return rig_conductance(reference->analog, column, row % xbar->params.tile_rows);
 }
 
 /* sigma as hardware that stores it with 15 bits would have it: a whole number of 2^-shift units, and the shift. */

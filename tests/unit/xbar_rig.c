@@ -64,7 +64,7 @@ int rig_attach(struct rig *rig)
 
 void rig_open(struct rig *rig, const char *preset, const char *settings)
 {
-	char text[256], message[XBAR_MESSAGE_BYTES], *next = NULL;
+	char text[512], message[XBAR_MESSAGE_BYTES], *next = NULL;
 
 	*rig = (struct rig){ .threads = 1 };
 	ck_assert_int_eq(xbar_params_create(preset, &rig->params), 0);
@@ -238,6 +238,19 @@ uint16_t rig_stuck(const struct xbar_params *params, const struct place *place,
 
 	rig_cell(params, place, history, 0, &cell);
 	return cell.flags & (LF_CELL_STUCK_ON | LF_CELL_STUCK_OFF | LF_CELL_WORN);
+}
+
+uint16_t rig_conductance(const struct analog *analog, size_t column, uint32_t row)
+{
+	const uint8_t *cells = analog->cells + column * analog->column_bytes;
+	uint16_t numbers[KERNEL_GROUP];
+
+	ck_assert_uint_lt(row, analog->column_cells);
+	if (analog->packed)
+		xbar_unpack_scalar(cells, analog->column_cells, numbers);
+	else
+		memcpy(numbers, cells, analog->column_cells * sizeof(*numbers));
+	return numbers[row];
 }
 
 uint64_t rig_seed(void)

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "qemu-device/model/analog.h"
 #include "qemu-device/model/physics.h"
 #include "qemu-device/model/xbar.h"
 
@@ -72,6 +73,9 @@ void rig_cell(const struct xbar_params *params, const struct place *place,
 /** rig_stuck() - LF_CELL_STUCK_ON, _STUCK_OFF and _WORN of a cell; 0 for a good one */
 uint16_t rig_stuck(const struct xbar_params *params, const struct place *place,
 		   const struct history *history);
+
+/** rig_conductance() - cell @row of column @column of cells of a plane, in its units */
+uint16_t rig_conductance(const struct analog *analog, size_t column, uint32_t row);
 
 /** rig_seed() - the seed of this run: LF_TEST_SEED or a fixed one */
 uint64_t rig_seed(void);

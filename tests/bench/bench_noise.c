@@ -18,6 +18,17 @@
 #define NOISE CELLS ",read_noise=0.01"
 #define WIRES ",g_max_ns=40000,wire_mohm=1000"
 
+/* All that can be wrong with cells, their reading and their wires at once. */
+#define EVERYTHING                                                                                \
+	"adc_bits=6,program_sigma=0.03,verify_tolerance=0.02,verify_pulses=20,"                   \
+	"read_noise=0.01,relax_sigma=0.01,relax_sigma_slope=0.002,stuck_on=0.001,"                \
+	"stuck_off=0.001,on_off_ratio=1000,endurance=1000000,endurance_spread=1,"                 \
+	"retention_s=100000000,retention_activation_mev=1100,temperature_coefficient=0.002" WIRES \
+	",ir_drop=fast"
+
+/* What a weight may take with all of that. */
+#define LIMIT_BYTES 16.0
+
 /* A device that is measured beside another: of the same converters, but for @settings. */
 struct rivals {
 	struct workers *workers;
@@ -25,8 +36,8 @@ struct rivals {
 	bool later; /* rows were printed */
 };
 
-static void row(struct rivals *rivals, const char *name, double value, const char *unit,
-		const char *peer, double peer_value)
+static void limited_row(struct rivals *rivals, const char *name, double value, const char *unit,
+			const char *peer, double peer_value, const char *limit, double limit_value)
 {
 	printf("%s  {\"name\": \"%s\", \"value\": %.4g, \"unit\": \"%s\", ",
 	       rivals->later ? ",\n" : "", name, value, unit);
@@ -34,8 +45,17 @@ static void row(struct rivals *rivals, const char *name, double value, const cha
 		printf("\"peer\": \"%s\", \"peer_value\": %.4g, ", peer, peer_value);
 	else
 		printf("\"peer\": null, \"peer_value\": null, ");
-	printf("\"limit\": null, \"limit_value\": null}");
+	if (limit)
+		printf("\"limit\": \"%s\", \"limit_value\": %.4g}", limit, limit_value);
+	else
+		printf("\"limit\": null, \"limit_value\": null}");
 	rivals->later = true;
+}
+
+static void row(struct rivals *rivals, const char *name, double value, const char *unit,
+		const char *peer, double peer_value)
+{
+	limited_row(rivals, name, value, unit, peer, peer_value, NULL, 0);
 }
 
 static double least(double a, double b)
@@ -101,22 +121,52 @@ static void bench_plane(struct rivals *rivals, const char *name, const char *set
 	device_close(&device);
 }
 
-/* Bytes kept for each weight of a device that is full, with a plane, after products in both directions. */
-static void bench_memory(struct rivals *rivals)
+/* Bytes kept by a device of which a matrix fills all tiles, with a plane, after products in both directions. */
+static uint64_t kept(struct rivals *rivals, const char *settings, uint32_t rows, uint32_t cols)
 {
-	struct product product = { .rows = 4096, .cols = 2048, .batch = 1 };
+	struct product product = { .rows = rows, .cols = cols, .batch = 1 };
 	struct lf_completion completion;
 	struct device device;
+	uint64_t bytes;
 
-	device_open(&device, rivals->workers, rivals->threads, "isaac", "tiles=4096," NOISE);
+	device_open(&device, rivals->workers, rivals->threads, "isaac", settings);
 	product.matrix = device_matrix(&device, product.rows, product.cols);
 	device_time(&device, &product, &completion);
 	product.transpose = true;
 	device_time(&device, &product, &completion);
-	row(rivals, "memory.noise.bytes_per_weight",
-	    (double)(device.bytes + device_heap(&device)) / ((double)product.rows * product.cols),
-	    "byte", NULL, 0);
+	bytes = device.bytes + device_heap(&device);
 	device_close(&device);
+	return bytes;
+}
+
+static void bench_memory(struct rivals *rivals, const char *name, const char *settings)
+{
+	const uint32_t rows = 2048, cols = 1024;
+	char text[160], all[512];
+
+	snprintf(all, sizeof(all), "tiles=1024,%s", settings);
+	snprintf(text, sizeof(text), "memory.%s.bytes_per_weight", name);
+	limited_row(rivals, text, (double)kept(rivals, all, rows, cols) / rows / cols, "byte", NULL,
+		    0, "what a weight may take with everything on", LIMIT_BYTES);
+}
+
+/* What each tile takes that devices are larger by. */
+static void bench_growth(struct rivals *rivals)
+{
+	uint64_t before = 0;
+
+	for (uint32_t tiles = 64; tiles <= 1024; tiles *= 4) {
+		char text[160], settings[256];
+		uint64_t bytes;
+
+		snprintf(settings, sizeof(settings), "tiles=%u," NOISE, tiles);
+		bytes = kept(rivals, settings, 1024, 2 * tiles);
+		snprintf(text, sizeof(text), "growth.noise.tiles%u.bytes_per_added_tile", tiles);
+		if (before)
+			row(rivals, text, (double)(bytes - before) / (tiles - tiles / 4), "byte",
+			    NULL, 0);
+		before = bytes;
+	}
 }
 
 int main(int argc, char **argv)
@@ -151,7 +201,9 @@ int main(int argc, char **argv)
 	bench_product(&rivals, "noise_irdrop", NOISE WIRES ",ir_drop=fast", "adc_bits=6", forward);
 	bench_plane(&rivals, "cells", NOISE);
 	bench_plane(&rivals, "irdrop_fast", NOISE WIRES ",ir_drop=fast");
-	bench_memory(&rivals);
+	bench_memory(&rivals, "noise", NOISE);
+	bench_memory(&rivals, "everything", EVERYTHING);
+	bench_growth(&rivals);
 	printf("\n]\n");
 	workers_stop(rivals.workers);
 	return 0;

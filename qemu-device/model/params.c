@@ -157,6 +157,8 @@ static const struct key keys[] = {
 
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
+_Static_assert(KEY_COUNT <= XBAR_KEYS_MAX, "a bit of struct xbar_params.given each");
+
 int xbar_params_describe(uint32_t index, const char **key, const char **unit, const char **help)
 {
 	if (index >= KEY_COUNT)
@@ -280,15 +282,19 @@ static int set_parts(struct xbar_params *params, const struct key *key, const ch
 	return 0;
 }
 
-int xbar_params_set(struct xbar_params *params, const char *name, const char *value,
-		    char message[XBAR_MESSAGE_BYTES])
+bool xbar_params_given(const struct xbar_params *params, const char *name)
 {
 	const struct key *key = find_key(name);
+
+	return key && params->given[(key - keys) / 64] >> (key - keys) % 64 & 1;
+}
+
+static int set_value(struct xbar_params *params, const struct key *key, const char *value,
+		     char *message)
+{
+	const char *name = key->name;
 	char *end;
 	long long number;
-
-	if (!key)
-		return refuse(message, -ENOENT, "%.64s: no such parameter", name);
 
 	if (key->kind == WORD) {
 		int index = find_word(key->word, value);
@@ -315,6 +321,20 @@ int xbar_params_set(struct xbar_params *params, const char *name, const char *va
 			      (long long)key->low, (long long)key->high);
 	store(params, key, (uint64_t)number);
 	return 0;
+}
+
+int xbar_params_set(struct xbar_params *params, const char *name, const char *value,
+		    char message[XBAR_MESSAGE_BYTES])
+{
+	const struct key *key = find_key(name);
+	int error;
+
+	if (!key)
+		return refuse(message, -ENOENT, "%.64s: no such parameter", name);
+	error = set_value(params, key, value, message);
+	if (!error)
+		params->given[(key - keys) / 64] |= 1ull << (key - keys) % 64;
+	return error;
 }
 
 /* Millionths as a decimal number without zeros at its end. */

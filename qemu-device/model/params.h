@@ -16,6 +16,7 @@
 	UINT64_MAX /* of a time, a ratio or a number of writes: the effect is absent */
 #define XBAR_ONE	   1000000 /* fractions and decimal parameters are kept in millionths */
 #define XBAR_STEP_MAX	   16384   /* of a converter */
+#define XBAR_KEYS_MAX	   128	   /* parameters that have a name */
 #define XBAR_DIMENSION_MAX 16384   /* of a matrix: keeps sums of products within 32 bits */
 
 /* Where the two sums of a differential pair are subtracted. */
@@ -159,7 +160,13 @@ struct xbar_params {
 	uint32_t sense_mohm;
 
 	uint32_t simd;
+
+	/* What was set by name and is not just the preset's: a bit each, in the order of xbar_params_describe(). */
+	uint64_t given[XBAR_KEYS_MAX / 64];
 };
+
+/* Whether the parameter @name was set by name. */
+bool xbar_params_given(const struct xbar_params *params, const char *name);
 
 /* Cells of one weight: a differential pair of slices, or one cell that holds an fp32 number. */
 uint32_t xbar_params_cells(const struct xbar_params *params);

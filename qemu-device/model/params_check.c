@@ -110,6 +110,32 @@ __attribute__((format(printf, 2, 3))) static int refuse(char *message, const cha
 	return -EINVAL;
 }
 
+/**
+ * struct condition - what a parameter needs to do anything
+ * @name: of the parameter
+ * @unused: it has a value that would count, but for what else there is
+ * @why: what that is
+ */
+struct condition {
+	const char *name;
+	bool unused;
+	const char *why;
+};
+
+/*
+ * What was set by name and does nothing is a slip, and refused. What the preset brings along is not: who takes relaxation away need not
+ * set the time from which it counts.
+ */
+static int check_given(const struct xbar_params *params, const struct condition *conditions,
+		       size_t count, char *message)
+{
+	for (size_t i = 0; i < count; i++)
+		if (conditions[i].unused && xbar_params_given(params, conditions[i].name))
+			return refuse(message, "%s: has no effect: %s", conditions[i].name,
+				      conditions[i].why);
+	return 0;
+}
+
 /* The oracle has neither levels nor converters nor cells that err: what would silently do nothing is refused. */
 static int check_float(const struct xbar_params *params, char *message)
 {
@@ -138,12 +164,28 @@ static int check_float(const struct xbar_params *params, char *message)
 		{ "driver_mohm", params->driver_mohm },
 		{ "sense_mohm", params->sense_mohm },
 	};
+	const struct condition nothing[] = {
+		{ "cell_bits", true, "a weight of the float device is one number" },
+		{ "dac_bits", true, "the float device drives numbers" },
+		{ "adc_columns", true, "the float device has no converters" },
+		{ "adc_subtract", true, "the float device has no converters" },
+		{ "read_ns", true, "a product of the float device takes no time" },
+		{ "adc_ps", true, "a product of the float device takes no time" },
+		{ "array_energy_aj", true, "a product of the float device takes no energy" },
+		{ "dac_energy_aj", true, "a product of the float device takes no energy" },
+		{ "adc_energy_aj", true, "a product of the float device takes no energy" },
+		{ "shift_add_energy_aj", true, "a product of the float device takes no energy" },
+		{ "static_power_nw", !params->program_row_ns && !params->erase_tile_ns,
+		  "nothing takes time" },
+		{ "retire_cells", true, "cells of the float device do not stick" },
+		{ "g_max_ns", true, "the float device has no conductances" },
+	};
 
 	for (size_t i = 0; i < sizeof(without_effect) / sizeof(without_effect[0]); i++)
 		if (without_effect[i].set)
 			return refuse(message, "%s: the float device has no such thing",
 				      without_effect[i].name);
-	return 0;
+	return check_given(params, nothing, sizeof(nothing) / sizeof(nothing[0]), message);
 }
 
 static int check_geometry(const struct xbar_params *params, char *message)
@@ -198,24 +240,38 @@ static int check_converters(const struct xbar_params *params, char *message)
 
 static int check_cells(const struct xbar_params *params, char *message)
 {
+	bool ideal = params->adc_bits == XBAR_ADC_IDEAL, verifies = params->verify_tolerance;
+	bool relaxes = params->relax_mean || params->relax_sigma || params->relax_sigma_slope;
+	bool lasts = params->endurance == XBAR_INFINITE;
+	const struct condition conditions[] = {
+		{ "adc_step", ideal, "ideal converters have no step" },
+		{ "adc_step", params->adc_range == XBAR_ADC_MAXIMUM, "adc_range is maximum" },
+		{ "adc_offset", ideal && params->adc_offset != XBAR_OFFSET_AUTO,
+		  "ideal converters have none" },
+		{ "verify_pulses", !verifies && params->verify_pulses > 1,
+		  "there is no verify_tolerance" },
+		{ "verify_energy_aj", !verifies && params->verify_energy_aj,
+		  "there is no verify_tolerance" },
+		{ "verify_row_ns", !verifies && params->verify_row_ns,
+		  "there is no verify_tolerance" },
+		{ "read_noise_of",
+		  !params->read_noise && params->read_noise_of != XBAR_READ_NOISE_RANGE,
+		  "there is no read_noise" },
+		{ "relax_start_ms", !relaxes, "nothing relaxes" },
+		{ "retention_activation_mev",
+		  params->retention_s == XBAR_INFINITE && params->retention_activation_mev,
+		  "retention_s is infinite" },
+		{ "endurance_spread", lasts && params->endurance_spread, "endurance is infinite" },
+		{ "worn_on", lasts && params->worn_on, "endurance is infinite" },
+	};
+
 	if ((int64_t)params->program_sigma + params->program_sigma_slope < 0)
 		return refuse(
 			message,
 			"program_sigma_slope: the spread is below 0 at the largest conductance");
-	if (params->verify_pulses > 1 && !params->verify_tolerance)
-		return refuse(message, "verify_pulses: %u without a verify_tolerance",
-			      params->verify_pulses);
-	if (params->read_noise_of != XBAR_READ_NOISE_RANGE && !params->read_noise)
-		return refuse(message, "read_noise_of: there is no read_noise");
 	if ((uint64_t)params->stuck_on + params->stuck_off > XBAR_ONE)
 		return refuse(message, "stuck_off: with stuck_on more than all cells");
-	if (params->endurance == XBAR_INFINITE && params->endurance_spread)
-		return refuse(message, "endurance_spread: endurance is infinite");
-	if (params->endurance == XBAR_INFINITE && params->worn_on)
-		return refuse(message, "worn_on: endurance is infinite");
-	if (params->retention_s == XBAR_INFINITE && params->retention_activation_mev)
-		return refuse(message, "retention_activation_mev: retention_s is infinite");
-	return 0;
+	return check_given(params, conditions, sizeof(conditions) / sizeof(conditions[0]), message);
 }
 
 /* Resistances that nothing computes with, or a computation of none. */

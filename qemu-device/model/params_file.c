@@ -13,7 +13,6 @@
 
 #define FILE_BYTES_MAX (1u << 20)
 #define LINE_BYTES_MAX 255
-#define KEYS_MAX       256
 
 /**
  * struct reader - the file as far as it was read
@@ -34,7 +33,7 @@ struct reader {
 	char line[LINE_BYTES_MAX + 1];
 	const char *key;
 	const char *value;
-	bool given[KEYS_MAX + 1];
+	bool given[XBAR_KEYS_MAX + 1];
 	struct xbar_params *params;
 	char *message;
 };
@@ -172,14 +171,15 @@ static int set_key(struct reader *reader)
 	if (!strcmp(reader->key, "preset"))
 		return refuse(reader, -EINVAL, "preset: given twice");
 	if (!strcmp(reader->key, "name"))
-		return is_first(reader, KEYS_MAX) ? set_name(reader)
-						  : refuse(reader, -EINVAL, "name: given twice");
+		return is_first(reader, XBAR_KEYS_MAX)
+			       ? set_name(reader)
+			       : refuse(reader, -EINVAL, "name: given twice");
 	while (!xbar_params_describe(index, &name, &unit, &help) && strcmp(name, reader->key))
 		index++;
 	error = xbar_params_set(reader->params, reader->key, reader->value, message);
 	if (error)
 		return refuse(reader, error, "%.*s", XBAR_MESSAGE_BYTES - 32, message);
-	if (index < KEYS_MAX && !is_first(reader, index))
+	if (index < XBAR_KEYS_MAX && !is_first(reader, index))
 		return refuse(reader, -EINVAL, "%s: given twice", reader->key);
 	return 0;
 }

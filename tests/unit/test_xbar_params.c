@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "qemu-device/model/checksum.h"
 #include "qemu-device/model/energy.h"
 #include "qemu-device/model/params.h"
 #include "tests/unit/xbar_rig.h"
@@ -55,11 +56,14 @@ START_TEST(values_go_there_and_back)
 	const char *key, *unit, *help;
 
 	memcpy(other->preset, params->preset, sizeof(other->preset));
+	ck_assert(!xbar_params_given(other, "adc_bits"));
 	for (uint32_t i = 0; !xbar_params_describe(i, &key, &unit, &help); i++) {
 		ck_assert_int_eq(xbar_params_get(params, key, value), 0);
 		ck_assert_msg(xbar_params_set(other, key, value, message) == 0, "%s: %s", name,
 			      message);
 	}
+	ck_assert(xbar_params_given(other, "adc_bits") && !xbar_params_given(other, "no_such"));
+	memset(other->given, 0, sizeof(other->given));
 	ck_assert_mem_eq(params, other, sizeof(*params));
 	ck_assert_int_eq(xbar_params_get(params, "no_such", value), -ENOENT);
 	xbar_params_free(params);
@@ -204,6 +208,20 @@ START_TEST(impossible_combinations_are_refused)
 		{ "isaac", { { "ir_drop", "fast" } }, "ir_drop" },
 		{ "wan2022", { { "ir_drop", "exact" } }, "ir_drop" },
 		{ "isaac", { { "read_noise_of", "conductance" } }, "read_noise_of" },
+		{ "isaac", { { "relax_start_ms", "10" } }, "relax_start_ms" },
+		{ "isaac", { { "verify_energy_aj", "10" } }, "verify_energy_aj" },
+		{ "isaac", { { "adc_range", "maximum" }, { "adc_step", "2" } }, "adc_step" },
+		{ "ideal", { { "adc_step", "2" } }, "adc_step" },
+		{ "wan2022", { { "adc_bits", "ideal" }, { "adc_offset", "-4" } }, "adc_offset" },
+		{ "wan2022",
+		  { { "verify_tolerance", "0" }, { "verify_pulses", "5" } },
+		  "verify_pulses" },
+		{ "wan2022", { { "endurance", "infinite" }, { "worn_on", "1" } }, "worn_on" },
+		{ "float", { { "adc_step", "4" } }, "adc_step" },
+		{ "float", { { "cell_bits", "2" } }, "cell_bits" },
+		{ "float", { { "adc_columns", "2" } }, "adc_columns" },
+		{ "float", { { "array_energy_aj", "1" } }, "array_energy_aj" },
+		{ "float", { { "static_power_nw", "1" } }, "static_power_nw" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -220,6 +238,309 @@ START_TEST(impossible_combinations_are_refused)
 		ck_assert_int_eq(xbar_params_check(params, NULL), -EINVAL);
 		xbar_params_free(params);
 	}
+}
+END_TEST
+
+/* What a preset brings along for an effect that is taken away is just unused. */
+START_TEST(effects_can_be_taken_away)
+{
+	static const char *const effects[][2] = {
+		{ "verify_tolerance", "0" }, { "read_noise", "0" },
+		{ "endurance", "infinite" }, { "adc_bits", "ideal" },
+		{ "adc_range", "maximum" },  { "retention_s", "infinite" },
+	};
+
+	for (size_t i = 0; i < sizeof(effects) / sizeof(effects[0]); i++) {
+		struct xbar_params *params = create(i == 4 ? "falcone2025" : "wan2022");
+		char message[XBAR_MESSAGE_BYTES] = "";
+
+		set(params, effects[i][0], effects[i][1]);
+		ck_assert_msg(!xbar_params_check(params, message), "%s", message);
+		xbar_params_free(params);
+	}
+}
+END_TEST
+
+/* What a device does that is told everything that parameters are about, and what is left of it. */
+struct trace {
+	uint32_t count;
+	uint32_t sum; /* checksum of it all */
+};
+
+static void note(struct trace *trace, const void *data, size_t bytes)
+{
+	trace->sum = xbar_crc32c_scalar(trace->sum, data, bytes);
+	trace->count++;
+}
+
+static void note_device(struct trace *trace, struct rig *rig)
+{
+	struct lf_telemetry_block telemetry;
+	struct lf_matrix_info info[4] = { 0 };
+	uint32_t events = xbar_take_events(rig->xbar);
+
+	xbar_telemetry(rig->xbar, &telemetry);
+	rig_list(rig, info, 4);
+	note(trace, &telemetry, sizeof(telemetry));
+	note(trace, info, sizeof(info));
+	note(trace, &events, sizeof(events));
+	note(trace, &rig->completion, sizeof(rig->completion));
+}
+
+#define TRACE_ROWS 24
+#define TRACE_COLS 12
+
+static void multiply(struct trace *trace, struct rig *rig, uint32_t matrix, uint16_t flags)
+{
+	float input[8 * TRACE_ROWS], output[8 * TRACE_ROWS] = { 0 };
+	struct buffer buffers[2] = { { input, sizeof(input) }, { output, sizeof(output) } };
+	struct lf_command commands[] = {
+		{
+			.opcode = LF_OP_MVM,
+			.flags = flags,
+			.matrix = matrix,
+			.count = 4,
+			.input = { .space = LF_SPACE_BUFFER, .stride = TRACE_ROWS * 4 },
+			.output = { .space = LF_SPACE_SCRATCH, .stride = TRACE_ROWS * 4 },
+		},
+		{
+			.opcode = LF_OP_FUSE,
+			.flags = LF_FUSE_AFFINE,
+			.count = 4,
+			.width = TRACE_COLS,
+			.input = { .space = LF_SPACE_SCRATCH, .stride = TRACE_ROWS * 4 },
+			.output = { .space = LF_SPACE_BUFFER,
+				    .buffer = 1,
+				    .stride = TRACE_ROWS * 4 },
+			.bias = { .space = LF_SPACE_BUFFER },
+		},
+	};
+	uint64_t state = 3;
+	uint16_t status;
+
+	for (uint32_t i = 0; i < 8 * TRACE_ROWS; i++)
+		input[i] = draw_float(&state);
+	rig->scratch_bytes = 4096;
+	status = rig_run(rig, commands, 2, buffers, 2);
+	rig->scratch_bytes = 0;
+	note(trace, &status, sizeof(status));
+	note(trace, output, sizeof(output));
+	note_device(trace, rig);
+}
+
+static void look_at_cells(struct trace *trace, struct rig *rig, uint32_t matrix)
+{
+	static struct lf_cell cells[TRACE_ROWS * TRACE_COLS * 14];
+	struct buffer buffer = { cells, sizeof(cells) };
+	struct lf_command read = {
+		.opcode = LF_OP_READ,
+		.flags = LF_READ_CELLS,
+		.matrix = matrix,
+		.count = TRACE_ROWS,
+		.output = { .space = LF_SPACE_BUFFER,
+			    .stride = TRACE_COLS * 14 * sizeof(struct lf_cell) },
+	};
+
+	memset(cells, 0, sizeof(cells));
+	rig_run(rig, &read, 1, &buffer, 1);
+	note(trace, cells, sizeof(cells));
+}
+
+/* A short life: what is written, read, multiplied, forgotten, refreshed, erased, worn out, heated. */
+static struct trace live(struct xbar_params *params)
+{
+	struct rig rig = { .params = params, .threads = 1, .account = 5, .privileged = true };
+	struct trace trace = { 0 };
+	float weights[TRACE_ROWS * TRACE_COLS];
+	struct lf_command command = { .opcode = LF_OP_REFRESH };
+	struct xbar_limits limits;
+	struct lf_account account = { 0 };
+	struct buffer buffer = { &account, sizeof(account) };
+	uint64_t state = 9;
+	uint32_t matrix;
+
+	rig.bytes = xbar_nonvolatile_bytes(params);
+	rig.memory = aligned_alloc(4096, rig.bytes);
+	ck_assert_ptr_nonnull(rig.memory);
+	memset(rig.memory, 0, rig.bytes);
+	ck_assert_int_eq(rig_attach(&rig), 0);
+	xbar_limits(rig.xbar, &limits);
+	note(&trace, &limits, sizeof(limits));
+	for (uint32_t i = 0; i < TRACE_ROWS * TRACE_COLS; i++) {
+		weights[i] = draw_float(&state);
+		if (params->format == LF_FORMAT_INT8)
+			((int8_t *)weights)[i] = (int8_t)(draw_below(&state, 255) - 127);
+	}
+	for (int life = 0; life < 3; life++) {
+		matrix = rig_create_matrix(&rig, TRACE_ROWS, TRACE_COLS);
+		note_device(&trace, &rig);
+		if (rig_program(&rig, matrix, TRACE_ROWS, TRACE_COLS, weights) ||
+		    rig_commit(&rig, matrix))
+			break;
+		note_device(&trace, &rig);
+		multiply(&trace, &rig, matrix, 0);
+		multiply(&trace, &rig, matrix, LF_MVM_TRANSPOSE);
+		look_at_cells(&trace, &rig, matrix);
+		xbar_advance_time(rig.xbar, 20000000); /* 20 ms, then hours */
+		multiply(&trace, &rig, matrix, 0);
+		xbar_advance_time(rig.xbar, 20000 * 1000000000ull);
+		xbar_set_temperature(rig.xbar, 90000);
+		multiply(&trace, &rig, matrix, 0);
+		command = (struct lf_command){ .opcode = LF_OP_REFRESH, .matrix = matrix };
+		rig_run(&rig, &command, 1, NULL, 0);
+		note_device(&trace, &rig);
+		multiply(&trace, &rig, matrix, 0);
+		xbar_set_temperature(rig.xbar, params->temperature_mc);
+		xbar_inject_stuck(rig.xbar, 2000);
+		rig_delete(&rig, matrix);
+		command = (struct lf_command){ .opcode = LF_OP_SANITIZE, .count = 32 };
+		rig_run(&rig, &command, 1, NULL, 0);
+		note_device(&trace, &rig);
+	}
+	command = (struct lf_command){ .opcode = LF_OP_ACCOUNT,
+				       .first = 6,
+				       .output = { .space = LF_SPACE_BUFFER } };
+	rig_run(&rig, &command, 1, &buffer, 1);
+	note(&trace, &account, sizeof(account));
+	note(&trace, rig.memory, rig.bytes);
+	xbar_destroy(rig.xbar);
+	free(rig.memory);
+	return trace;
+}
+
+/* On every preset each parameter that is set either makes a difference to what a device does, or is refused. */
+START_TEST(what_is_set_matters_or_is_refused)
+{
+	/* Two values of each, one of which is not the preset's; %s is set first where it needs another. */
+	static const char *const others[][4] = {
+		{ "tiles", "33", "34" },
+		{ "tile_rows", "16", "20" },
+		{ "tile_cols", "56", "48" },
+		{ "cell_bits", "3", "1" },
+		{ "matrices", "5", "6" },
+		{ "accounts", "5", "6" },
+		{ "pair", "rows", "columns", "adc_subtract=before" },
+		{ "spare_weights", "1", "2" },
+		{ "wear_rows", "8", "4" },
+		{ "adc_bits", "5", "6", "adc_step=4" },
+		{ "adc_step", "2", "4" },
+		{ "adc_offset", "-250", "-252" },
+		{ "adc_columns", "3", "5", "read_ns=1" },
+		{ "adc_subtract", "before", "after" },
+		{ "adc_range", "maximum", "fixed", "adc_bits=5" },
+		{ "matrix_rows", "100", "101" },
+		{ "matrix_cols", "100", "101" },
+		{ "batch", "100", "101" },
+		{ "commands", "100", "101" },
+		{ "scratch_bytes", "100", "101" },
+		{ "default_quota", "1000000", "2000000" },
+		{ "read_ns", "777", "778" },
+		{ "adc_ps", "7777777", "7777778" },
+		{ "program_row_ns", "77", "78" },
+		{ "erase_tile_ns", "77", "78" },
+		{ "array_energy_aj", "77", "78" },
+		{ "dac_energy_aj", "77", "78" },
+		{ "adc_energy_aj", "77", "78" },
+		{ "shift_add_energy_aj", "77", "78" },
+		{ "multiply_energy_aj", "77", "78" },
+		{ "add_energy_aj", "77", "78" },
+		{ "scratch_energy_aj", "77", "78" },
+		{ "program_energy_aj", "77", "78" },
+		{ "erase_energy_aj", "77", "78" },
+		{ "static_power_nw", "77", "78" },
+		{ "seed", "7", "8" },
+		{ "on_off_ratio", "7", "8" },
+		{ "program_sigma", "0.07", "0.08" },
+		{ "program_sigma_slope", "0.07", "0.08" },
+		{ "verify_tolerance", "0.03", "0.04", "program_sigma=0.05" },
+		{ "verify_pulses", "3", "4" },
+		{ "verify_energy_aj", "77", "78" },
+		{ "verify_row_ns", "77", "78" },
+		{ "read_noise", "0.07", "0.08" },
+		{ "read_noise_of", "range", "conductance" },
+		{ "relax_mean", "-0.07", "-0.08" },
+		{ "relax_sigma", "0.07", "0.08" },
+		{ "relax_sigma_slope", "0.07", "0.08" },
+		{ "relax_start_ms", "1", "2" },
+		{ "retention_s", "10000", "20000" },
+		{ "retention_activation_mev", "700", "800" },
+		{ "refresh_s", "10000", "11000" },
+		{ "stuck_on", "0.05", "0.06" },
+		{ "stuck_off", "0.05", "0.06" },
+		{ "retire_cells", "0", "1" },
+		{ "endurance", "3", "4" },
+		{ "endurance_spread", "5", "4" },
+		{ "worn_on", "0.5", "0.6", "endurance=1" },
+		{ "wear_warning", "2", "3" },
+		{ "temperature_mc", "30000", "31000" },
+		{ "temperature_max_mc", "95000", "96000" },
+		{ "temperature_critical_mc", "89000", "88000" },
+		{ "temperature_coefficient", "0.007", "0.008" },
+		{ "ir_drop", "fast", "exact", "wire_mohm=100000" },
+		{ "wire_mohm", "7000", "8000", "ir_drop=fast" },
+		{ "driver_mohm", "7000", "8000", "ir_drop=fast" },
+		{ "sense_mohm", "7000", "8000", "ir_drop=fast" },
+	};
+	/*
+	 * The unit of the others, which voltage drop alone turns into something; the one number of bits that lines are driven with; and what must
+	 * make no difference.
+	 */
+	static const char *const without[] = { "g_max_ns", "dac_bits", "simd" };
+	const char *name = xbar_params_preset((uint32_t)_i), *key, *unit, *help;
+	uint32_t known = 0, refused = 0;
+
+	for (uint32_t i = 0; !xbar_params_describe(i, &key, &unit, &help); i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++)
+			found |= !strcmp(others[j][0], key);
+		for (size_t j = 0; j < sizeof(without) / sizeof(without[0]); j++)
+			found |= !strcmp(without[j], key);
+		ck_assert_msg(found, "%s is not tried", key);
+		known++;
+	}
+	ck_assert_uint_eq(known, sizeof(others) / sizeof(others[0]) +
+					 sizeof(without) / sizeof(without[0]));
+	if (!name)
+		return;
+	for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++) {
+		struct xbar_params *params = create(name);
+		char value[XBAR_MESSAGE_BYTES], message[XBAR_MESSAGE_BYTES] = "", needed[64] = "";
+		struct trace before = { 0 }, after;
+
+		set(params, "tiles", "32");
+		set(params, "matrices", "4");
+		set(params, "accounts", "4");
+		if (others[j][3]) {
+			strcpy(needed, others[j][3]);
+			*strchr(needed, '=') = '\0';
+			set(params, needed, others[j][3] + strlen(needed) + 1);
+		}
+		/* Two that need each other cannot be alone. */
+		if (!xbar_params_check(params, NULL))
+			before = live(params);
+		xbar_params_get(params, others[j][0], value);
+		set(params, others[j][0], others[j][strcmp(value, others[j][1]) ? 1 : 2]);
+		if (!xbar_params_check(params, message)) {
+			after = live(params);
+			ck_assert_msg(after.count != before.count || after.sum != before.sum,
+				      "%s: %s makes no difference", name, others[j][0]);
+		} else {
+			size_t length = strcspn(message, ":");
+
+			refused++;
+			ck_assert_msg((length == strlen(others[j][0]) &&
+				       !memcmp(message, others[j][0], length)) ||
+					      (length == strlen(needed) &&
+					       !memcmp(message, needed, length)),
+				      "%s with %s: %s", name, others[j][0], message);
+		}
+		xbar_params_free(params);
+	}
+	/* What all effects are there for is refused hardly anything, and the oracle most of it. */
+	if (!strcmp(name, "wan2022"))
+		ck_assert_uint_le(refused, 3);
+	ck_assert_uint_lt(refused, strcmp(name, "float") ? 15 : 50);
 }
 END_TEST
 
@@ -470,6 +791,8 @@ int main(void)
 	tcase_add_test(tests, values_are_written_as_people_do);
 	tcase_add_test(tests, bad_values_are_refused);
 	tcase_add_test(tests, impossible_combinations_are_refused);
+	tcase_add_test(tests, effects_can_be_taken_away);
+	tcase_add_loop_test(tests, what_is_set_matters_or_is_refused, 0, 5);
 	tcase_add_test(tests, maximum_range_is_the_smallest_that_never_clips);
 	tcase_add_test(tests, geometry_follows_the_pair);
 	tcase_add_test(tests, wan2022_is_as_published);

@@ -124,16 +124,15 @@ static void random_hardware(struct trial *trial, uint64_t *state)
 					   : -tile->adc_step * (1 << (tile->adc_bits - 1));
 	else
 		tile->adc_offset = -(int32_t)draw_below(state, 1 + tile->adc_step * 8);
-	sprintf(trial->settings,
-		"tile_rows=%u,tile_cols=%u,cell_bits=%u,adc_subtract=%s,adc_step=%d,"
-		"pair=%s",
+	sprintf(trial->settings, "tile_rows=%u,tile_cols=%u,cell_bits=%u,adc_subtract=%s,pair=%s",
 		tile->rows, tile_cols, tile->cell_bits, tile->after ? "after" : "before",
-		tile->adc_step, in_rows ? "rows" : "columns");
+		in_rows ? "rows" : "columns");
 	if (tile->adc_bits)
-		sprintf(trial->settings + strlen(trial->settings), ",adc_bits=%u", tile->adc_bits);
+		sprintf(trial->settings + strlen(trial->settings), ",adc_bits=%u,adc_step=%d",
+			tile->adc_bits, tile->adc_step);
 	else
 		strcat(trial->settings, ",adc_bits=ideal");
-	if (!automatic)
+	if (!automatic && tile->adc_bits)
 		sprintf(trial->settings + strlen(trial->settings), ",adc_offset=%d",
 			tile->adc_offset);
 }

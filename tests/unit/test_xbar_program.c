@@ -143,15 +143,17 @@ START_TEST(without_verifying_a_cell_costs_a_pulse)
 	struct rig rig;
 	uint32_t matrix;
 
-	open_rig(&rig, "program_sigma=0.1,verify_energy_aj=77,verify_row_ns=1000,"
-		       "program_energy_aj=1000,program_row_ns=500,stuck_on=0.1");
+	/* What the preset says of verifying is unused then; a weight is a pair of cells in two rows. */
+	rig_open(
+		&rig, "wan2022",
+		"tiles=4,verify_tolerance=0,program_energy_aj=1000,program_row_ns=500,stuck_on=0.1");
 	matrix = rig_create_matrix(&rig, ROWS, COLS);
 	ck_assert_uint_eq(rig_program(&rig, matrix, ROWS, COLS, weights), LF_STATUS_OK);
 	ck_assert_uint_eq(rig.completion.verify_retries, 0);
 	ck_assert_uint_eq(rig.completion.cells_failed, 0);
-	ck_assert_uint_eq(rig.completion.energy_aj[LF_ENERGY_PROGRAM], CELLS * 1000);
-	ck_assert_uint_eq(rig.completion.busy_ns, ROWS * 500);
-	ck_assert_uint_eq(account_of(&rig, NULL).written_cells, CELLS);
+	ck_assert_uint_eq(rig.completion.energy_aj[LF_ENERGY_PROGRAM], CELLS / 4 * 1000);
+	ck_assert_uint_eq(rig.completion.busy_ns, 2 * ROWS * 500);
+	ck_assert_uint_eq(account_of(&rig, NULL).written_cells, CELLS / 4);
 	rig_close(&rig);
 }
 END_TEST

@@ -109,7 +109,8 @@ class DeviceBert(bert_reference.Bert):
 class FusedLayer:
     """W0 x + dW x with the modules of a pool, scaled to magnitudes by a detached norm.
 
-    modules: [(A [r, in], B [out, r], scale)]; coefficients [N], magnitudes [out].
+    modules: [(A [r, in], B [out, r], scale)]; coefficients [N], magnitudes [out], or None to leave
+    the sum as it is.
     """
 
     def __init__(self, weight, modules, product, device, coefficients, magnitudes):
@@ -142,7 +143,7 @@ class FusedLayer:
     def __call__(self, x, matrix, bias):
         fused = self.fuse(Read.apply(x, self.a))
         h = Read.apply(x, matrix) + Read.apply(fused, self.b)
-        return self.magnitudes / self.norms * h + bias
+        return (h if self.magnitudes is None else self.magnitudes / self.norms * h) + bias
 
 
 class LoraLayer:

@@ -239,30 +239,36 @@ class Golden:
             case + "weight_gradient": weight.grad, case + "bias_gradient": bias.grad,
             case + "embedding_gradient": embeddings.grad})
 
-    def fusion(self, device, pool, merge):
-        """.coefficients, .magnitudes and their gradients, .norms; layers in their order."""
-        case = "%s.%s-%s." % (device, pool, merge)
+    def fusion(self, device, pool, merge, shared=False, plain=False):
+        """.coefficients, .magnitudes and their gradients, .norms; layers in their order.
+
+        shared: one coefficient a module for all blocks; plain: no magnitudes and no norms.
+        """
+        case = "%s.%s-%s%s%s." % (device, pool, merge, "-shared" if shared else "",
+                                  "-plain" if plain else "")
         bert = self.bert(device)
         paths = adapted_bert.layer_paths(CONFIG["num_hidden_layers"], POOLS[pool])
         blocks = [self.draw.normal((MODULES,), 0.6).requires_grad_()
-                  for _ in range(CONFIG["num_hidden_layers"])]
+                  for _ in range(1 if shared else CONFIG["num_hidden_layers"])]
         for path in paths:
             modules = [(*module[path], module_scale(number))
                        for number, module in enumerate(self.pools[pool])]
             layer = adapted_bert.FusedLayer(bert.matrices[path].values, modules,
                                             merge == "product", adapted_bert.MATRICES[device],
-                                            blocks[int(path.split(".")[2])], None)
-            stretch = self.draw.normal(layer.norms.shape, 0.1, 1.0)
-            layer.magnitudes = (layer.norms * stretch).float().double().requires_grad_()
+                                            blocks[0 if shared else int(path.split(".")[2])], None)
+            if not plain:
+                layer.magnitudes = self.stretched(layer.norms)
             bert.adapters[path] = layer
         layers = [bert.adapters[path] for path in paths]
         self.backward(case, bert, device)
         self.expected.update({
             case + "coefficients": torch.cat(blocks),
-            case + "coefficient_gradient": torch.cat([c.grad for c in blocks]),
-            case + "magnitudes": torch.cat([layer.magnitudes for layer in layers]),
-            case + "magnitude_gradient": torch.cat([layer.magnitudes.grad for layer in layers]),
-            case + "norms": torch.cat([layer.norms for layer in layers])})
+            case + "coefficient_gradient": torch.cat([c.grad for c in blocks])})
+        if not plain:
+            self.expected.update({
+                case + "magnitudes": torch.cat([layer.magnitudes for layer in layers]),
+                case + "magnitude_gradient": torch.cat([layer.magnitudes.grad for layer in layers]),
+                case + "norms": torch.cat([layer.norms for layer in layers])})
 
     def lora(self, device, targets):
         """.a, .b: all A [r, in] and B [out, r] one behind the other, and their gradients."""
@@ -432,6 +438,9 @@ def main():
     # In fp32 cells these are what they are on the host.
     golden.placed_lora("ideal", "all")
     golden.full("ideal", "all", True)
+    for merge in ("sum", "product"):
+        for shared, plain in ((True, False), (False, True), (True, True)):
+            golden.fusion("float", "qv", merge, shared, plain)
     golden.write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "gradients"))
 
 

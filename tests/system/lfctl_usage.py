@@ -83,7 +83,7 @@ def test_missing_options_are_named():
     usage("train", "--task", "t", "--pool", "p", says="--model is missing")
     usage("train", "--model", "m", "--pool", "p", says="--task is missing")
     usage("train", "--model", "m", "--task", "t", says="--pool is missing")
-    usage("train", "--model", "m", "--task", "t", "--method", "head", says="--head linear")
+    usage("train", "--model", "m", "--task", "t", "--method", "head", says="must be linear")
     usage("train", "--model", "m", "--task", "t", "--pool", "p", "--adapter", "same",
           "--predictions", "same", says="the same file")
     usage("eval", "--model", "m", "--task", "t", says="--adapter is missing")
@@ -263,7 +263,10 @@ def test_manual_and_completion_know_every_command_and_option():
                            'complete_words lfctl tr; complete_words lfctl matrix ""; '
                            'complete_words lfctl train --method ""\n')
     run = subprocess.run(["bash"], input=script, capture_output=True, text=True, check=False)
-    ktap.equal((run.stdout, run.stderr), ("train\nlist info delete cells refresh\nlorafusion lora dora bitfit head\n", ""))
+    ktap.equal((run.stdout, run.stderr),
+               ("train\nlist info delete cells refresh\n"
+                "zero-shot majority head full lora dora vera ia3 bitfit magnitude lorafusion uniform "
+                "best-single lorahub\n", ""))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * What LoRAFusion can leave out or share: coefficients of a block or of the model, magnitudes or none, fixed coefficients, and modules that are
- * zero for good and not read any more. Gradients against finite differences, fixed coefficients against dense weights, and what is
+ * zero for good and not read any more. Gradients against autograd and finite differences, fixed coefficients against dense weights, and what is
  * read counted by the device.
  */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,62 @@ START_TEST(gradients_agree_with_finite_differences)
 	}
 	expect_close("coefficients", coefficients->gradients, slopes, coefficients->count,
 		     SLOPE_TOLERANCE);
+	tear_down(&setup);
+}
+END_TEST
+
+static void take(const struct setup *setup, const char *name, const char *group)
+{
+	const struct lf_parameters *parameters = tiny_parameters(setup->method, group);
+	char tensor[64];
+	float *values;
+
+	snprintf(tensor, sizeof(tensor), "%s.%s", name, group);
+	values = tiny_expected(&setup->tiny, tensor, parameters->count);
+	memcpy(parameters->values, values, parameters->count * sizeof(float));
+	free(values);
+}
+
+static void expect(const struct setup *setup, const char *name, const char *what,
+		   const float *values, size_t count)
+{
+	char tensor[64];
+
+	snprintf(tensor, sizeof(tensor), "%s.%s", name, what);
+	tiny_expect(&setup->tiny, tensor, values, count, 1e-5);
+}
+
+/* Shared, without magnitudes, and both, of both merges. */
+START_TEST(gradients_agree_with_autograd)
+{
+	const char *const suffixes[] = { "-shared", "-plain", "-shared", "-plain",
+					 "-shared-plain" };
+	const char *suffix = suffixes[_i / 2];
+	const struct option_case one = { "qv", _i % 2 ? LF_MERGE_PRODUCT : LF_MERGE_SUM,
+					 strstr(suffix, "-shared") ? LF_COEFFICIENTS_MODEL
+								   : LF_COEFFICIENTS_BLOCK,
+					 strstr(suffix, "-plain") };
+	struct lf_lorafusion_options options = options_of(&one);
+	const struct lf_parameters *group;
+	float embeddings[NUMBERS], loss;
+	struct setup setup;
+	char name[32];
+
+	snprintf(name, sizeof(name), "qv-%s%s", _i % 2 ? "product" : "sum", suffix);
+	set_up(&setup, "float", "qv", &options);
+	take(&setup, name, "coefficients");
+	if (!one.without_magnitudes)
+		take(&setup, name, "magnitudes");
+	loss = (float)tiny_step(&setup.tiny, setup.method, embeddings);
+	expect(&setup, name, "loss", &loss, 1);
+	expect(&setup, name, "embeddings", embeddings, NUMBERS);
+	group = tiny_parameters(setup.method, "coefficients");
+	expect(&setup, name, "coefficient_gradient", group->gradients, group->count);
+	if (!one.without_magnitudes) {
+		group = tiny_parameters(setup.method, "magnitudes");
+		expect(&setup, name, "magnitude_gradient", group->gradients, group->count);
+		expect(&setup, name, "norms", derived(setup.method, "norms"), group->count);
+	}
 	tear_down(&setup);
 }
 END_TEST
@@ -398,6 +455,7 @@ int main(void)
 
 	tcase_add_loop_test(tcase, gradients_agree_with_finite_differences, 0,
 			    sizeof(cases) / sizeof(cases[0]));
+	tcase_add_loop_test(tcase, gradients_agree_with_autograd, 0, 6);
 	tcase_add_loop_test(tcase, a_uniform_average_is_that_of_dense_weights, 0, 2);
 	tcase_add_loop_test(tcase, what_is_switched_off_is_not_read, 0, 4);
 	tcase_add_loop_test(tcase, with_nothing_read_the_model_is_as_it_was, 0, 2);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "tools/lfctl/evaluation.h"
-#include "tools/lfctl/experiment_bench.h"
+#include "tools/lfctl/experiment.h"
 #include "tools/lfctl/outfile.h"
 #include "tools/lfctl/output.h"
 
@@ -236,95 +236,6 @@ static int run_final(const struct experiment *experiment, json_t *result, struct
 	return ret;
 }
 
-static uint32_t count_lines(const struct experiment *experiment, const char *task,
-			    const char *split)
-{
-	char path[EXPERIMENT_BYTES * 2];
-	uint32_t lines = 0;
-	FILE *stream;
-
-	snprintf(path, sizeof(path), "%s/%s/%s.jsonl", experiment->data, task, split);
-	stream = fopen(path, "r");
-	for (int letter; stream && (letter = fgetc(stream)) != EOF;)
-		lines += letter == '\n';
-	if (stream)
-		fclose(stream);
-	return lines;
-}
-
-/* Seconds of one run of a method, from a short one: opening stays, training goes with epochs, testing with sentences. */
-static double full_s(const struct experiment *experiment, const struct experiment_stage *stage,
-		     const struct experiment_run *run, uint32_t task, const json_t *line)
-{
-	const struct experiment_method *method = &experiment->methods[run->method];
-	struct experiment_settings settings = method->settings;
-	double train_s = json_number_value(json_object_get(line, "train_s"));
-	double test_s = json_number_value(json_object_get(line, "test_s"));
-	double wall_s = json_number_value(json_object_get(line, "wall_s"));
-	uint32_t sentences = count_lines(experiment, stage->draw->tasks[task], stage->draw->split);
-
-	if (stage->draw->test_limit && sentences > stage->draw->test_limit)
-		sentences = stage->draw->test_limit;
-	if (stage->draw == &experiment->tuning)
-		experiment_settings_read(&settings, json_array_get(method->trials, run->trial), "",
-					 NULL);
-	return wall_s + train_s * (settings.epochs - 1.0) +
-	       test_s * (sentences / json_number_value(json_object_get(line, "test")) - 1.0);
-}
-
-static int estimate_stage(const struct experiment *experiment, bool tuning, json_t *rows,
-			  double *seconds, struct lf_error *error)
-{
-	json_t *probes[EXPERIMENT_METHODS] = { NULL };
-	double sums[EXPERIMENT_METHODS] = { 0 };
-	uint32_t runs[EXPERIMENT_METHODS] = { 0 };
-	struct experiment_stage stage;
-	int ret = experiment_stage_create(experiment, tuning, &stage, error);
-	struct bench bench = { .experiment = experiment, .stage = &stage };
-
-	stage.probe = true;
-	for (uint32_t at = 0; !ret && at < stage.count; at++) {
-		const struct experiment_run *run = &stage.runs[at];
-
-		if (!probes[run->method])
-			ret = experiment_measure(&bench, run, &probes[run->method], error);
-		if (ret)
-			break;
-		sums[run->method] +=
-			full_s(experiment, &stage, run, run->task, probes[run->method]);
-		runs[run->method]++;
-	}
-	bench_tear_down(&bench);
-	for (uint32_t method = 0; method < experiment->method_count; method++) {
-		json_decref(probes[method]);
-		*seconds += sums[method];
-		if (!ret && runs[method])
-			json_array_append_new(
-				rows, json_pack("{s:s, s:s, s:i, s:f}", "stage", stage.name,
-						"method", experiment->methods[method].name, "runs",
-						(int)runs[method], "seconds_a_run",
-						rint(sums[method] / runs[method] * 100) / 100));
-	}
-	experiment_stage_release(&stage);
-	return ret;
-}
-
-static int estimate(const struct experiment *experiment, json_t *result, struct lf_error *error)
-{
-	json_t *rows = json_array();
-	double seconds = 0.0;
-	int ret = 0;
-
-	json_object_set_new(result, "estimate", rows);
-	if (experiment->tuning.task_count)
-		ret = estimate_stage(experiment, true, rows, &seconds, error);
-	if (!ret)
-		ret = estimate_stage(experiment, false, rows, &seconds, error);
-	json_object_set_new(result, "jobs", json_integer(experiment->jobs));
-	json_object_set_new(result, "estimated_s", json_real(ceil(seconds / experiment->jobs)));
-	return ret;
-}
-
 static int run(const void *opaque, char **operands, json_t *result, struct lf_error *error)
 {
 	const struct experiment_values *values = opaque;
@@ -337,7 +248,7 @@ static int run(const void *opaque, char **operands, json_t *result, struct lf_er
 		values->jobs ? (uint32_t)values->jobs : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	ret = experiment_read(&experiment, operands[0], error);
 	if (!ret && values->dry_run)
-		ret = estimate(&experiment, result, error);
+		ret = experiment_estimate(&experiment, result, error);
 	if (!ret && !values->dry_run && mkdir(values->out, 0777) && errno != EEXIST)
 		ret = lf_error_set(error, -errno, "--out %s: %s", values->out, strerror(errno));
 	if (!ret && !values->dry_run)

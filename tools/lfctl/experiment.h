@@ -234,6 +234,10 @@ struct bench;
 int experiment_measure(struct bench *bench, const struct experiment_run *run, json_t **line,
 		       struct lf_error *error);
 
+/** experiment_estimate() - what all runs would take in processor time over @jobs, and what each method trains, added to @result */
+int experiment_estimate(const struct experiment *experiment, json_t *result,
+			struct lf_error *error);
+
 /** experiment_table() - the table and the claims of a complete stage, added to @result */
 int experiment_table(const struct experiment *experiment, const struct experiment_stage *stage,
 		     json_t *result, struct lf_error *error);

@@ -291,15 +291,13 @@ static int adapt(struct work *work, json_t *line, struct lf_error *error)
 static uint64_t own_numbers(const struct work *work)
 {
 	const struct session *session = &work->bench->session;
-	const struct lf_parameters *groups;
-	uint64_t numbers = session->method ? lf_method_trainable(session->method) : 0;
+	uint64_t numbers = session_trained(session, &work->recipe);
 	uint32_t count = 0;
+	const struct lf_parameters *groups =
+		session->linear ? lf_head_parameters(session->linear, &count) : NULL;
 
-	groups = session->linear ? lf_head_parameters(session->linear, &count) : NULL;
 	for (uint32_t group = 0; group < count; group++)
 		numbers += groups[group].count;
-	if (recipe_has(&work->recipe, RECIPE_CHOOSES) && recipe_has(&work->recipe, RECIPE_L1))
-		numbers += session->modules.count;
 	return numbers;
 }
 

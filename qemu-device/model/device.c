@@ -9,8 +9,11 @@
 
 #include "device.h"
 
-#define AJ_PER_PJ      1000000
-#define COUNTERS_STATE 1
+#define AJ_PER_PJ	1000000
+#define COUNTERS_STATE	1
+
+/* What the workspace has at least: more than most commands want, so that it hardly ever grows. Pages come when they are used. */
+#define WORKSPACE_BYTES ((size_t)32 << 20)
 
 void xbar_device_parallel(struct xbar *xbar, uint32_t count, void (*work)(void *, uint32_t),
 			  void *argument)
@@ -36,11 +39,22 @@ void *xbar_device_workspace(struct xbar *xbar, size_t bytes)
 	if (bytes > workspace->bytes) {
 		free(workspace->memory);
 		workspace->bytes = (bytes + 4095) / 4096 * 4096;
+		if (workspace->bytes < WORKSPACE_BYTES)
+			workspace->bytes = WORKSPACE_BYTES;
 		workspace->memory = aligned_alloc(64, workspace->bytes);
 		if (!workspace->memory)
 			workspace->bytes = 0;
 	}
 	return workspace->memory;
+}
+
+/* Makes the scratch memory, all that a job may want at once; false without memory. Pages come when they are used. */
+bool xbar_device_scratch(struct xbar *xbar)
+{
+	if (!xbar->scratch)
+		xbar->scratch =
+			aligned_alloc(64, ((size_t)xbar->params.scratch_bytes + 63) / 64 * 64);
+	return xbar->scratch;
 }
 
 /* The first record with @barrier, else the second; see image.h. */
@@ -225,6 +239,8 @@ void xbar_destroy(struct xbar *xbar)
 	free(xbar->accounts);
 	free(xbar->tile_wear);
 	free(xbar->workspace.memory);
+	free(xbar->scratch);
+	xbar_job_free(xbar->closed);
 	free(xbar);
 }
 

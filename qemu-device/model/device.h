@@ -82,6 +82,10 @@ struct xbar {
 	int32_t temperature_mc; /* of the die */
 	uint32_t events;	/* LF_EVENT_* that the embedder has not taken */
 	struct workspace workspace;
+	uint8_t *
+		scratch; /* of the job that runs, [params.scratch_bytes]; NULL until one wants some */
+	struct xbar_job
+		*closed; /* a job that was closed, whose arrays the next one takes; or NULL */
 };
 
 /* device.c */
@@ -89,9 +93,13 @@ void xbar_device_parallel(struct xbar *xbar, uint32_t count, void (*work)(void *
 			  void *argument);
 bool xbar_device_cancelled(const struct xbar *xbar);
 void *xbar_device_workspace(struct xbar *xbar, size_t bytes);
+bool xbar_device_scratch(struct xbar *xbar);
 void xbar_device_settle(struct xbar *xbar, const struct tally *tally);
 void xbar_device_add(struct xbar *xbar, const struct tally *tally);
 void xbar_device_store_counters(struct xbar *xbar, bool barrier);
+
+/* job.c */
+void xbar_job_free(struct xbar_job *job);
 
 /* events.c: @events of LF_EVENT_* have come up; from the embedder's thread, not from a piece of parallel work. */
 void xbar_raise(struct xbar *xbar, uint32_t events);

@@ -36,19 +36,38 @@ static void complete(struct xbar *xbar, const struct tally *tally, uint16_t stat
 	xbar_device_settle(xbar, tally);
 }
 
-static bool allocate(struct xbar_job *job)
+/* An object with room for a request: the one that was closed last, as far as it has room. */
+static struct xbar_job *take(struct xbar *xbar, const struct xbar_request *request)
 {
-	const struct xbar_request *request = &job->request;
-	size_t scratch = ((size_t)request->scratch_bytes + 63) / 64 * 64;
+	uint32_t commands = request->command_count, buffers = request->buffer_count;
+	struct xbar_job *job = xbar->closed;
 
-	job->steps = calloc(request->command_count, sizeof(*job->steps));
-	job->transfers = calloc((size_t)request->command_count * OPERANDS, sizeof(*job->transfers));
-	job->buffer_bytes = calloc(request->buffer_count + 1, sizeof(*job->buffer_bytes));
-	job->blanks = calloc((size_t)request->command_count * OPERANDS, sizeof(*job->blanks));
-	if (scratch)
-		job->scratch = aligned_alloc(64, scratch);
-	return job->steps && job->transfers && job->buffer_bytes && job->blanks &&
-	       (!scratch || job->scratch);
+	xbar->closed = NULL;
+	if (!job)
+		job = calloc(1, sizeof(*job));
+	if (!job)
+		return NULL;
+	if (commands > job->command_capacity) {
+		free(job->steps);
+		free(job->transfers);
+		free(job->blanks);
+		job->steps = malloc(commands * sizeof(*job->steps));
+		job->transfers = malloc((size_t)commands * OPERANDS * sizeof(*job->transfers));
+		job->blanks = malloc((size_t)commands * OPERANDS * sizeof(*job->blanks));
+		job->command_capacity = commands;
+	}
+	if (buffers > job->buffer_capacity || !job->buffer_bytes) {
+		free(job->buffer_bytes);
+		job->buffer_bytes = malloc((buffers + 1) * sizeof(*job->buffer_bytes));
+		job->buffer_capacity = buffers;
+	}
+	if (!job->steps || !job->transfers || !job->blanks || !job->buffer_bytes) {
+		xbar_job_free(job);
+		return NULL;
+	}
+	memset(job->steps, 0, commands * sizeof(*job->steps));
+	memset(job->transfers, 0, (size_t)commands * OPERANDS * sizeof(*job->transfers));
+	return job;
 }
 
 static bool accumulates(const struct lf_command *command)
@@ -113,15 +132,16 @@ int xbar_job_open(struct xbar *xbar, const struct xbar_request *request,
 		complete(xbar, &nothing, LF_STATUS_INVALID, completion);
 		return -EINVAL;
 	}
-	job = calloc(1, sizeof(*job));
+	if (request->scratch_bytes && !xbar_device_scratch(xbar))
+		return -ENOMEM;
+	job = take(xbar, request);
 	if (!job)
 		return -ENOMEM;
 	job->xbar = xbar;
 	job->request = *request;
-	if (!allocate(job)) {
-		xbar_job_close(job);
-		return -ENOMEM;
-	}
+	job->transfer_count = 0;
+	job->blank_count = 0;
+	job->worst_cells = 0;
 	if (request->buffer_count)
 		memcpy(job->buffer_bytes, request->buffer_bytes,
 		       request->buffer_count * sizeof(*job->buffer_bytes));
@@ -193,7 +213,7 @@ void xbar_job_run(struct xbar_job *job, struct lf_completion *completion)
 		for (uint32_t i = 0; i < job->transfer_count; i++)
 			tally.host_bytes += job->transfers[i].rows * job->transfers[i].row_bytes;
 		for (uint32_t i = 0; i < job->blank_count; i++)
-			memset(job->scratch + job->blanks[i].offset, 0, job->blanks[i].bytes);
+			memset(xbar->scratch + job->blanks[i].offset, 0, job->blanks[i].bytes);
 		for (uint32_t i = 0; !status && i < job->request.command_count; i++) {
 			failed = i;
 			status = xbar_device_cancelled(xbar)
@@ -206,14 +226,30 @@ void xbar_job_run(struct xbar_job *job, struct lf_completion *completion)
 	complete(xbar, &tally, status, completion);
 }
 
-void xbar_job_close(struct xbar_job *job)
+void xbar_job_free(struct xbar_job *job)
 {
 	if (!job)
 		return;
 	free(job->steps);
 	free(job->transfers);
 	free(job->buffer_bytes);
-	free(job->scratch);
 	free(job->blanks);
 	free(job);
+}
+
+/* The larger of two objects is kept, so that those who open one job after the other soon allocate nothing. */
+void xbar_job_close(struct xbar_job *job)
+{
+	struct xbar_job **kept, *other;
+
+	if (!job)
+		return;
+	kept = &job->xbar->closed;
+	other = *kept;
+	if (other && other->command_capacity > job->command_capacity) {
+		xbar_job_free(job);
+		return;
+	}
+	xbar_job_free(other);
+	*kept = job;
 }

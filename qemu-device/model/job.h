@@ -52,10 +52,11 @@ struct xbar_job {
 	struct step *steps;
 	struct xbar_transfer *transfers;
 	uint32_t transfer_count;
-	uint8_t *scratch;
 	struct blank *blanks;
 	uint32_t blank_count;
-	uint64_t worst_cells; /* that its PROGRAM commands may write */
+	uint64_t worst_cells;	   /* that its PROGRAM commands may write */
+	uint32_t command_capacity; /* that the arrays have room for */
+	uint32_t buffer_capacity;
 };
 
 /* An operand as memory. */
@@ -71,7 +72,7 @@ static inline struct span span_of(const struct xbar_job *job, const struct view 
 	if (view->space == LF_SPACE_BUFFER)
 		return (struct span){ transfer->memory, transfer->memory_stride };
 	if (view->space == LF_SPACE_SCRATCH)
-		return (struct span){ (char *)job->scratch + view->offset, view->stride };
+		return (struct span){ (char *)job->xbar->scratch + view->offset, view->stride };
 	return (struct span){ NULL, 0 };
 }
 

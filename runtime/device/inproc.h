@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The in-process device: the model (qemu-device/model) with what QEMU and the kernel driver are
- * to it otherwise. One executor thread owns the model and takes tasks from a queue in order, so
- * that submitting never waits.
+ * to it otherwise. The model takes tasks from a queue in order, one at a time, so that submitting never waits. An executor thread
+ * does them; a device of one thread has none, and whoever waits does what is in the queue up to the end of his own task.
  */
 #ifndef LF_DEVICE_INPROC_H
 #define LF_DEVICE_INPROC_H
@@ -22,7 +22,7 @@ struct inproc;
 /**
  * struct inproc_task - something for the executor to do, part of what it is about
  * @next: in the queue
- * @run: does it, on the executor's thread
+ * @run: does it
  * @ended: set last; whoever waits may free the task from then on
  */
 struct inproc_task {
@@ -33,21 +33,25 @@ struct inproc_task {
 
 /**
  * struct inproc_queue - tasks in order, and the thread that does them
- * @thread: the executor
+ * @thread: the executor, where @threaded
+ * @threaded: there is one
  * @lock: guards all below
  * @work: signalled when a task is added or @stop is set
  * @progress: signalled when a task has ended
  * @first: next task, NULL if there is none
  * @last: where the next one is added
+ * @busy: a task is being done
  * @stop: end once the queue is empty
  */
 struct inproc_queue {
 	pthread_t thread;
+	bool threaded;
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	pthread_cond_t progress;
 	struct inproc_task *first;
 	struct inproc_task **last;
+	bool busy;
 	bool stop;
 };
 
@@ -84,7 +88,7 @@ struct inproc_reference {
 /**
  * struct inproc - the device
  * @device: common part
- * @xbar: the model; only the executor's thread touches it once it runs
+ * @xbar: the model; only tasks touch it
  * @pool: threads the model's work is spread over
  * @memory: cells, directory and ledger
  * @account: user id of the process
@@ -111,7 +115,7 @@ static inline struct inproc *to_inproc(struct lf_device *device)
 	return (struct inproc *)device;
 }
 
-/** inproc_queue_start() - start the executor; 0 or negative errno */
+/** inproc_queue_start() - start the executor, unless the device has one thread; 0 or negative errno */
 int inproc_queue_start(struct inproc *inproc);
 
 /** inproc_queue_stop() - do what is queued, then end the executor */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Jobs of the in-process device. A job that is submitted again as it was, job number included, keeps
- * the plan the model made for it; else it is planned anew, from arrays that are kept.
+ * the plan the model made for it; else it is planned anew, from arrays that are kept here and in the model.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -144,9 +144,10 @@ static bool prepare(struct inproc_job *job, const struct inproc *inproc)
 	const struct lf_job *common = &job->job;
 	struct plan *plan = &job->next;
 	void *commands = plan->commands, *bytes = plan->buffer_bytes;
-	bool grown = grow(&commands, &plan->command_capacity, common->command_count,
+	/* Room for all that the job has room for: both plans then soon have it, whichever is next when the job is largest. */
+	bool grown = grow(&commands, &plan->command_capacity, common->command_capacity,
 			  sizeof(*plan->commands)) &&
-		     grow(&bytes, &plan->buffer_capacity, common->buffer_count,
+		     grow(&bytes, &plan->buffer_capacity, common->buffer_capacity,
 			  sizeof(*plan->buffer_bytes));
 
 	plan->commands = commands;

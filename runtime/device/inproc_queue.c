@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The executor of the in-process device: a queue of tasks and one thread; see inproc.h. */
+/* The queue of the in-process device, and who does what is in it; see inproc.h. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -9,55 +9,71 @@
 
 #define NANOSECONDS_PER_SECOND 1000000000
 
+/* Does the first task; @queue.lock is held before and after, not meanwhile. */
+static void do_task(struct inproc *inproc)
+{
+	struct inproc_queue *queue = &inproc->queue;
+	struct inproc_task *task = queue->first;
+
+	queue->first = task->next;
+	if (!queue->first)
+		queue->last = &queue->first;
+	queue->busy = true;
+	pthread_mutex_unlock(&queue->lock);
+
+	task->run(inproc, task);
+
+	pthread_mutex_lock(&queue->lock);
+	queue->busy = false;
+	atomic_store_explicit(&task->ended, true, memory_order_release);
+	pthread_cond_broadcast(&queue->progress);
+}
+
 static void *execute(void *argument)
 {
 	struct inproc *inproc = argument;
 	struct inproc_queue *queue = &inproc->queue;
-	struct inproc_task *task;
 
 	pthread_mutex_lock(&queue->lock);
 	for (;;) {
 		while (!queue->first && !queue->stop)
 			pthread_cond_wait(&queue->work, &queue->lock);
-		task = queue->first;
-		if (!task)
-			break;
-		queue->first = task->next;
 		if (!queue->first)
-			queue->last = &queue->first;
-		pthread_mutex_unlock(&queue->lock);
-
-		task->run(inproc, task);
-
-		pthread_mutex_lock(&queue->lock);
-		atomic_store_explicit(&task->ended, true, memory_order_release);
-		pthread_cond_broadcast(&queue->progress);
+			break;
+		do_task(inproc);
 	}
 	pthread_mutex_unlock(&queue->lock);
 	return NULL;
+}
+
+static void release(struct inproc_queue *queue)
+{
+	pthread_cond_destroy(&queue->progress);
+	pthread_cond_destroy(&queue->work);
+	pthread_mutex_destroy(&queue->lock);
 }
 
 int inproc_queue_start(struct inproc *inproc)
 {
 	struct inproc_queue *queue = &inproc->queue;
 	pthread_condattr_t attributes;
-	int err;
+	int err = 0;
 
 	queue->first = NULL;
 	queue->last = &queue->first;
+	queue->busy = false;
 	queue->stop = false;
+	queue->threaded = lf_parallel_threads(inproc->pool) > 1;
 	pthread_mutex_init(&queue->lock, NULL);
 	pthread_cond_init(&queue->work, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&queue->progress, &attributes);
 	pthread_condattr_destroy(&attributes);
-	err = pthread_create(&queue->thread, NULL, execute, inproc);
-	if (err) {
-		pthread_cond_destroy(&queue->progress);
-		pthread_cond_destroy(&queue->work);
-		pthread_mutex_destroy(&queue->lock);
-	}
+	if (queue->threaded)
+		err = pthread_create(&queue->thread, NULL, execute, inproc);
+	if (err)
+		release(queue);
 	return -err;
 }
 
@@ -66,13 +82,14 @@ void inproc_queue_stop(struct inproc *inproc)
 	struct inproc_queue *queue = &inproc->queue;
 
 	pthread_mutex_lock(&queue->lock);
+	while (!queue->threaded && queue->first)
+		do_task(inproc);
 	queue->stop = true;
 	pthread_cond_signal(&queue->work);
 	pthread_mutex_unlock(&queue->lock);
-	pthread_join(queue->thread, NULL);
-	pthread_cond_destroy(&queue->progress);
-	pthread_cond_destroy(&queue->work);
-	pthread_mutex_destroy(&queue->lock);
+	if (queue->threaded)
+		pthread_join(queue->thread, NULL);
+	release(queue);
 }
 
 void inproc_queue_add(struct inproc *inproc, struct inproc_task *task)
@@ -84,8 +101,23 @@ void inproc_queue_add(struct inproc *inproc, struct inproc_task *task)
 	pthread_mutex_lock(&queue->lock);
 	*queue->last = task;
 	queue->last = &task->next;
-	pthread_cond_signal(&queue->work);
+	if (queue->threaded)
+		pthread_cond_signal(&queue->work);
 	pthread_mutex_unlock(&queue->lock);
+}
+
+static struct timespec deadline_after(int64_t timeout_ns)
+{
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += timeout_ns / NANOSECONDS_PER_SECOND;
+	deadline.tv_nsec += timeout_ns % NANOSECONDS_PER_SECOND;
+	if (deadline.tv_nsec >= NANOSECONDS_PER_SECOND) {
+		deadline.tv_sec++;
+		deadline.tv_nsec -= NANOSECONDS_PER_SECOND;
+	}
+	return deadline;
 }
 
 int inproc_queue_wait(struct inproc *inproc, struct inproc_task *task, int64_t timeout_ns)
@@ -96,18 +128,13 @@ int inproc_queue_wait(struct inproc *inproc, struct inproc_task *task, int64_t t
 
 	if (atomic_load_explicit(&task->ended, memory_order_acquire))
 		return 0;
-	if (timeout_ns >= 0) {
-		clock_gettime(CLOCK_MONOTONIC, &deadline);
-		deadline.tv_sec += timeout_ns / NANOSECONDS_PER_SECOND;
-		deadline.tv_nsec += timeout_ns % NANOSECONDS_PER_SECOND;
-		if (deadline.tv_nsec >= NANOSECONDS_PER_SECOND) {
-			deadline.tv_sec++;
-			deadline.tv_nsec -= NANOSECONDS_PER_SECOND;
-		}
-	}
+	if (timeout_ns >= 0)
+		deadline = deadline_after(timeout_ns);
 	pthread_mutex_lock(&queue->lock);
 	while (!err && !atomic_load_explicit(&task->ended, memory_order_relaxed)) {
-		if (timeout_ns < 0)
+		if (!queue->threaded && !queue->busy)
+			do_task(inproc);
+		else if (timeout_ns < 0)
 			pthread_cond_wait(&queue->progress, &queue->lock);
 		else
 			err = pthread_cond_timedwait(&queue->progress, &queue->lock, &deadline);

@@ -273,12 +273,12 @@ static void add_square(struct lf_job *job, struct lf_matrix *matrix, uint32_t si
 
 /*
  * A chain of jobs, each reading what the one before wrote, queued at once and only the last waited
- * for at first.
+ * for at first; with a thread of the device, and with the waiting one alone.
  */
 START_TEST(test_order)
 {
 	enum { SIZE = 64, CHAIN = 20 };
-	struct lf_device *device = open_device("inproc:float");
+	struct lf_device *device = open_device(_i ? "inproc:float,threads=1" : "inproc:float");
 	struct lf_buffer *buffers[CHAIN + 1];
 	struct lf_job *jobs[CHAIN];
 	struct lf_matrix *matrix;
@@ -320,7 +320,7 @@ END_TEST
 START_TEST(test_timeout)
 {
 	enum { SIZE = 1024, VECTORS = 1000 };
-	struct lf_device *device = open_device("inproc:ideal,threads=1");
+	struct lf_device *device = open_device("inproc:ideal,threads=2");
 	struct lf_buffer *input = make_buffer(device, (size_t)VECTORS * SIZE * 4);
 	struct lf_buffer *output = make_buffer(device, (size_t)VECTORS * SIZE * 4);
 	struct lf_matrix *matrix;
@@ -530,7 +530,7 @@ int main(void)
 	tcase_add_test(commands, test_read_and_calibrate);
 	tcase_add_test(commands, test_large_matrix);
 	tcase_set_timeout(life, 300);
-	tcase_add_test(life, test_order);
+	tcase_add_loop_test(life, test_order, 0, 2);
 	tcase_add_test(life, test_timeout);
 	tcase_add_test(life, test_resubmission);
 	tcase_add_test(life, test_counters);

@@ -181,6 +181,8 @@ int lf_job_submit(struct lf_job *job, struct lf_error *error);
  * @timeout_ns: how long to wait, negative for ever
  * @error: reason on failure
  *
+ * An in-process device of one thread works in here, on this job and those before it, however long that takes.
+ *
  * Return: 0; -ETIME (still running); the job's failure: -EINVAL (refused by the device), -EDOM (NaN, Inf or a number out
  * of range), -EDQUOT, -EIO, -EBUSY (the die is too hot), -ETIMEDOUT, -ECANCELED, -ENODEV.
  */

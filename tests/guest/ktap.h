@@ -33,7 +33,8 @@ struct ktap_test {
  * @count: their number
  * @timeout_s: seconds after which a test is killed and has failed
  *
- * With KTAP_ONLY in the environment, names separated by commas, all others are skipped.
+ * With KTAP_ONLY in the environment, names separated by commas, all others are skipped; KTAP_PATIENCE is a number that
+ * @timeout_s is multiplied with.
  *
  * Return: exit status of the program.
  */

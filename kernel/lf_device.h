@@ -17,6 +17,7 @@
 
 #include <drm/drm_device.h>
 
+#include "lf_kcov.h"
 #include "lf_limits.h"
 #include "lf_queue.h"
 
@@ -83,6 +84,7 @@ struct lf_bus {
  * @reap_work: does it
  * @telemetry_lock: serialises latching and reading of LF_REG_TELEMETRY
  * @hwmon_start: totals at probe, from which the average power counts
+ * @kcov: coverage of what workers do for no file; that of who bound the device
  */
 struct lf_device {
 	struct drm_device drm;
@@ -129,6 +131,7 @@ struct lf_device {
 
 	raw_spinlock_t telemetry_lock;
 	struct lf_telemetry_block hwmon_start;
+	struct lf_kcov kcov;
 };
 
 static inline struct lf_device *to_lf_device(struct drm_device *drm)

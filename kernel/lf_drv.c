@@ -205,6 +205,7 @@ struct lf_device *lf_device_create(struct device *dev, const struct lf_bus *bus,
 	lf->bus = bus;
 	lf->regs = regs;
 	raw_spin_lock_init(&lf->telemetry_lock);
+	lf_kcov_init(&lf->kcov);
 	lf->job_timeout = max(4UL, msecs_to_jiffies(job_timeout_ms));
 	lf->tick = min_t(unsigned long, lf->job_timeout / 4, HZ);
 	for (i = 0; i < ARRAY_SIZE(lf->queues); i++)

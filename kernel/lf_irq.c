@@ -113,9 +113,11 @@ static void event_work(struct work_struct *work)
 
 	if (!drm_dev_enter(&lf->drm, &index))
 		return;
+	lf_kcov_start(&lf->kcov);
 	if (events && !PCI_POSSIBLE_ERROR(events))
 		lf_event_notify(lf, events);
 	lf_reset_check(lf);
+	lf_kcov_stop();
 	drm_dev_exit(index);
 }
 

@@ -98,7 +98,9 @@ static void reap_work(struct work_struct *work)
 		reap(lf, matrix);
 		lf_kcov_stop();
 	}
+	lf_kcov_start(&lf->kcov);
 	sanitize(lf);
+	lf_kcov_stop();
 	drm_dev_exit(index);
 }
 

@@ -9,10 +9,10 @@
 
 #include "runtime/adapt/evolution.h"
 #include "runtime/adapt/fusion.h"
+#include "runtime/simd/number.h"
 
-/* LoraHub's bound on a coefficient, and the spread of the first candidates, which is ours: a third of it. */
+/* LoraHub's bound on a coefficient. */
 #define BOUND 1.5
-#define STEP  0.5
 
 struct search {
 	struct lf_method *method;
@@ -114,12 +114,21 @@ static int evolve(struct search *search, struct lf_evolution *evolution, double 
 	return ret;
 }
 
+/*
+ * The spread of the first candidates, which is ours: 1 / sqrt N. The product of sums has N^2 terms c_i c_j B_i A_j of arbitrary signs, which
+ * together are then about as large as one module.
+ */
+static double first_step(uint32_t modules)
+{
+	return 1.0 / (double)number_root((float)modules);
+}
+
 static int search_evolve(struct search *search, struct lf_error *error)
 {
 	double *start = calloc(search->modules, sizeof(*start)), *losses = NULL;
 	const struct lf_evolution_options options = { .dimensions = search->modules,
 						      .start = start,
-						      .step = STEP,
+						      .step = first_step(search->modules),
 						      .bound = BOUND,
 						      .seed = search->options->seed };
 	struct lf_evolution *evolution = NULL;

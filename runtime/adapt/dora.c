@@ -280,6 +280,7 @@ static void destroy(struct lf_method *method)
 
 static const struct lf_method_ops method_ops = {
 	.name = "dora",
+	.share = lora_share,
 	.start = start,
 	.prepare = prepare,
 	.derived = derived,

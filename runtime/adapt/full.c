@@ -243,8 +243,17 @@ static void destroy(struct lf_method *method)
 	free(full);
 }
 
+static size_t share(const struct lf_method *method, uint32_t group, uint32_t index)
+{
+	const struct full *full = (const struct full *)method;
+	const struct lf_site *site = &full->sites.sites[full->sites.of[index]];
+
+	return group == BIASES ? site->outputs : (size_t)site->inputs * site->outputs;
+}
+
 static const struct lf_method_ops method_ops = {
 	.name = "full",
+	.share = share,
 	.start = start,
 	.prepare = prepare,
 	.destroy = destroy,

@@ -120,8 +120,18 @@ static void destroy(struct lf_method *method)
 	free(ia3);
 }
 
+static size_t share(const struct lf_method *method, uint32_t group, uint32_t index)
+{
+	const struct lf_scales *scales = &((const struct ia3 *)method)->scales;
+	uint32_t at = scales->sites.of[index];
+
+	(void)group;
+	return scales->first[at + 1] - scales->first[at];
+}
+
 static const struct lf_method_ops method_ops = {
 	.name = "ia3",
+	.share = share,
 	.start = start,
 	.prepare = prepare,
 	.destroy = destroy,

@@ -193,6 +193,16 @@ int lora_start(struct lf_method *method, uint64_t seed, struct lf_error *error)
 	return 0;
 }
 
+size_t lora_share(const struct lf_method *method, uint32_t group, uint32_t index)
+{
+	const struct lora *lora = lora_of(method);
+	const struct lf_site *site = &lora->sites.sites[lora->sites.of[index]];
+
+	if (group == LORA_A)
+		return (size_t)lora->options.rank * site->inputs;
+	return group == LORA_B ? (size_t)lora->options.rank * site->outputs : site->outputs;
+}
+
 int lora_prepare(struct lf_method *method, struct lf_error *error)
 {
 	struct lora *lora = lora_of(method);
@@ -244,6 +254,7 @@ static void destroy(struct lf_method *method)
 
 static const struct lf_method_ops method_ops = {
 	.name = "lora",
+	.share = lora_share,
 	.start = lora_start,
 	.prepare = prepare,
 	.write = write_peft,

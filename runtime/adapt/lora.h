@@ -48,6 +48,9 @@ void lora_release(struct lora *lora);
 /** lora_start() - draw A, set B to zero */
 int lora_start(struct lf_method *method, uint64_t seed, struct lf_error *error);
 
+/** lora_share() - of A, of B, and of what has one number an output */
+size_t lora_share(const struct lf_method *method, uint32_t group, uint32_t index);
+
 /** lora_prepare() - transpose B */
 int lora_prepare(struct lf_method *method, struct lf_error *error);
 

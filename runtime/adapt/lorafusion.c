@@ -318,8 +318,23 @@ static void destroy(struct lf_method *method)
 	free(fusion);
 }
 
+/* The coefficients of a block are those of its first layer, and so are those of all blocks. */
+static size_t share(const struct lf_method *method, uint32_t group, uint32_t index)
+{
+	const struct fusion *fusion = fusion_of(method);
+	uint32_t at = fusion->site_of[index];
+	bool shared = fusion->options.coefficients == LF_COEFFICIENTS_MODEL;
+
+	if (group == FUSION_MAGNITUDES)
+		return fusion->sites[at].pool->b.outputs;
+	if (at && (shared || fusion->sites[at - 1].block == fusion->sites[at].block))
+		return 0;
+	return fusion->pool->modules;
+}
+
 static const struct lf_method_ops method_ops = {
 	.name = "lorafusion",
+	.share = share,
 	.start = start,
 	.prepare = prepare,
 	.halfway = halfway,

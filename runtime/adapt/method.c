@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What all adaptation methods share; see method.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "runtime/adapt/method.h"
@@ -39,6 +40,43 @@ int lf_method_allocate(struct lf_method *method, struct lf_error *error)
 		cursor += 2 * parameters->count;
 	}
 	return 0;
+}
+
+/* Numbers an output, where every layer has as many of them. */
+static size_t outputs_share(const struct lf_method *method, uint32_t group, uint32_t index)
+{
+	size_t all = 0, own = 0;
+
+	for (uint32_t at = 0; at < lf_bert_linears(&method->encoder->config); at++) {
+		uint32_t inputs, outputs;
+
+		if (!method->hook.ops->adapts(method->hook.state, at))
+			continue;
+		lf_linear_shape(&method->encoder->config, at, &inputs, &outputs);
+		all += outputs;
+		own = at == index ? outputs : own;
+	}
+	return method->groups[group].count / all * own;
+}
+
+void lf_method_place(const struct lf_method *method, uint32_t group, size_t number,
+		     char text[LF_METHOD_PLACE_BYTES])
+{
+	char path[LF_LINEAR_PATH_BYTES] = "";
+	size_t before = 0;
+
+	for (uint32_t index = 0; index < lf_bert_linears(&method->encoder->config); index++) {
+		if (!method->hook.ops->adapts(method->hook.state, index))
+			continue;
+		before += method->ops->share ? method->ops->share(method, group, index)
+					     : outputs_share(method, group, index);
+		if (number >= before)
+			continue;
+		lf_linear_path(index, path);
+		break;
+	}
+	snprintf(text, LF_METHOD_PLACE_BYTES, "%s, number %zu, %s", method->groups[group].name,
+		 number, path);
 }
 
 void lf_method_free(struct lf_method *method)

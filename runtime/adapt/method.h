@@ -17,6 +17,8 @@
  * @halfway: half of the steps of a training are done, and the next begins; may be NULL
  * @derived: add tensors beyond the parameters to a checkpoint, returns how many; may be NULL
  * @restored: the tensors have been read; refuse what they cannot hold; may be NULL
+ * @share: how many numbers of a group belong to adapted layer @index, the layers following one another; NULL where it is one or
+ *	more an output in all groups
  * @write: write it as a PEFT adapter; NULL for what is no LoRA
  * @destroy: free
  */
@@ -27,6 +29,7 @@ struct lf_method_ops {
 	void (*halfway)(struct lf_method *method);
 	uint32_t (*derived)(const struct lf_method *method, struct lf_checkpoint_tensor *tensors);
 	int (*restored)(struct lf_method *method, struct lf_error *error);
+	size_t (*share)(const struct lf_method *method, uint32_t group, uint32_t index);
 	int (*write)(const struct lf_method *method, const char *directory, const char *base_model,
 		     struct lf_error *error);
 	void (*destroy)(struct lf_method *method);
@@ -48,5 +51,12 @@ struct lf_method {
  * Both start as zeros.
  */
 int lf_method_allocate(struct lf_method *method, struct lf_error *error);
+
+/** LF_METHOD_PLACE_BYTES - room for what lf_method_place() says */
+#define LF_METHOD_PLACE_BYTES (LF_LINEAR_PATH_BYTES + 64)
+
+/** lf_method_place() - which number of a group is meant, for messages: the group, the number and the layer it belongs to */
+void lf_method_place(const struct lf_method *method, uint32_t group, size_t number,
+		     char text[LF_METHOD_PLACE_BYTES]);
 
 #endif

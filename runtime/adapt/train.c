@@ -172,6 +172,38 @@ static void optimise(struct trainer *trainer)
 	}
 }
 
+/* A name for a group's number that is no number: where it is, and whether its gradient was one. */
+static int refuse_parameter(const struct trainer *trainer, uint32_t number, struct lf_error *error)
+{
+	const struct lf_parameters *group = trainer->groups[number];
+	char place[LF_METHOD_PLACE_BYTES];
+	size_t at = 0;
+
+	while (isfinite(group->values[at]))
+		at++;
+	if (trainer->method && number < trainer->method->group_count)
+		lf_method_place(trainer->method, number, at, place);
+	else
+		snprintf(place, sizeof(place), "%s, number %zu, of the head", group->name, at);
+	return lf_error_set(error, -EDOM, "%s: %s after the step, of a gradient of %g", place,
+			    isnan(group->values[at]) ? "NaN" : "Inf", (double)group->gradients[at]);
+}
+
+/*
+ * The device refuses what is not finite in whatever it reads and makes, and names the layer; what the host alone computes shows
+ * here. One pass over the parameters: a NaN or Inf in a gradient or a moment leaves one behind.
+ */
+static int check_parameters(const struct trainer *trainer, struct lf_error *error)
+{
+	for (uint32_t number = 0; number < trainer->group_count; number++) {
+		const struct lf_parameters *group = trainer->groups[number];
+
+		if (!isfinite(trainer->encoder->simd->absmax(group->values, group->count)))
+			return refuse_parameter(trainer, number, error);
+	}
+	return 0;
+}
+
 static int train_step(struct trainer *trainer, const struct lf_batch *batch, double *loss,
 		      struct lf_error *error)
 {
@@ -190,12 +222,13 @@ static int train_step(struct trainer *trainer, const struct lf_batch *batch, dou
 			     trainer->gradient) /
 		batch->sequences;
 	if (!isfinite(*loss))
-		return lf_error_set(error, -EDOM, "the loss is no number");
+		return lf_error_set(error, -EDOM, "head: the loss is no number");
 	if (trainer->method)
 		ret = lf_encoder_backward(trainer->encoder, trainer->gradient, error);
-	if (!ret)
-		optimise(trainer);
-	return ret;
+	if (ret)
+		return ret;
+	optimise(trainer);
+	return check_parameters(trainer, error);
 }
 
 /* Parameters, what follows from them, and the moments of all groups. */

@@ -196,8 +196,17 @@ static void destroy(struct lf_method *method)
 	free(vera);
 }
 
+static size_t share(const struct lf_method *method, uint32_t group, uint32_t index)
+{
+	const struct vera *vera = (const struct vera *)method;
+
+	return group == VERA_B ? vera->sites.sites[vera->sites.of[index]].outputs
+			       : vera->options.rank;
+}
+
 static const struct lf_method_ops method_ops = {
 	.name = "vera",
+	.share = share,
 	.start = start,
 	.destroy = destroy,
 };

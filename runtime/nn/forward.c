@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "runtime/io/float16.h"
 #include "runtime/nn/encoder.h"
 #include "runtime/nn/pipeline.h"
 
@@ -298,6 +299,7 @@ const char *encoder_group_name(enum lf_group group)
 int lf_encoder_forward(struct lf_encoder *encoder, const struct lf_batch *batch, float *embeddings,
 		       struct lf_error *error)
 {
+	size_t count;
 	int ret;
 
 	ret = check_batch(encoder, batch, error);
@@ -306,8 +308,15 @@ int lf_encoder_forward(struct lf_encoder *encoder, const struct lf_batch *batch,
 	split_batch(encoder, batch);
 	ret = lf_pipeline_run(encoder, encoder->config.num_hidden_layers * LF_GROUPS + 1,
 			      forward_stage, error);
-	if (!ret)
-		memcpy(embeddings, encoder->pooled,
-		       batch->sequences * (size_t)encoder->config.hidden_size * sizeof(float));
-	return ret;
+	if (ret)
+		return ret;
+	count = batch->sequences * (size_t)encoder->config.hidden_size;
+	/* The device refuses NaN and Inf in what it reads; nothing reads the last layer's output. */
+	if (!float_is_finite(encoder->simd->absmax(encoder->pooled, count)))
+		return lf_error_set(error, -EDOM,
+				    "%s/layer.%u.%s, forward: NaN or Inf follows from its output",
+				    encoder->name, encoder->config.num_hidden_layers - 1,
+				    encoder_group_name(LF_GROUP_OUTPUT));
+	memcpy(embeddings, encoder->pooled, count * sizeof(float));
+	return 0;
 }

@@ -224,6 +224,74 @@ def test_bad_examples_are_refused():
                      (name, example(text="a" * 70000, label="fruit"), (":1", "longer")))
 
 
+def nan_in_module(folder):
+    """A module with one number that is none."""
+    made = fixture.adapter_tensors(2)
+    made["base_model.model.encoder.layer.0.attention.self.value.lora_B.weight"][1][7] = float("nan")
+    replace("adapter_model.safetensors", fixture.safetensors(made))(folder)
+
+
+def mixed_ranks(folder):
+    """A module whose layers differ in rank, as rank_pattern allows."""
+    made = {name: tensor for rank, layer in ((4, "query"), (8, "value"))
+            for name, tensor in fixture.adapter_tensors(2, rank=rank, layers=(layer,)).items()}
+    fixture.write_adapter(folder, 2, config={"rank_pattern": {"value": 8}})
+    replace("adapter_model.safetensors", fixture.safetensors(made))(folder)
+
+
+def test_adapters_that_fit_only_in_part_are_refused():
+    refuse_pools((nan_in_module, ("module-1", "value.lora_B.weight", "element 7", "not finite")),
+                 (mixed_ranks, ("module-1", "value", "rank 8, the pool has 4")),
+                 (other(config={"rank_pattern": {"value": 8}}), ("value.lora_A", "expected [8, 32]")),
+                 (other(config={"rank_pattern": {"value": "4"}}), "\"value\" must be an integer"),
+                 (other(config={"rank_pattern": {"v.*": 4}}), ("rank_pattern", "plain name")),
+                 (other(config={"alpha_pattern": {"value": -1}}), "\"value\" is -1"),
+                 (other(config={"alpha_pattern": {"value": float("nan")}}), "adapter_config.json"),
+                 (other(config={"alpha_pattern": [1]}), "alpha_pattern"),
+                 (other(config={"target_modules": ["query", "key", "value"]}),
+                  ("self.key.lora_A.weight", "missing")))
+
+
+def test_an_adapter_alone_may_differ_in_its_layers():
+    with fixture.bench(deployed=True) as bench:
+        for change in (mixed_ranks, other(layers=("query",)), other(config={"alpha_pattern": {"value": 2}})):
+            pool = changed(bench, "pool", lambda folder, make=change: make(folder / "module-1"))
+            ktap.equal("lora" in bench.eval("--adapter", pool / "module-1").json()["accuracy"], True)
+        pool = changed(bench, "pool", lambda folder: nan_in_module(folder / "module-1"))
+        bench.refused(bench.eval, "--adapter", pool / "module-1", says=("element 7", "not finite"))
+
+
+def test_texts_are_cut_at_the_longest_sentence():
+    with fixture.bench(deployed=True) as bench:
+        for words in (30, 10000):
+            task = changed(bench, "task", replace(
+                "test.jsonl", example(text="a " * (words - 1) + "fig", label="fruit")))
+            bench.train("--task", task, "--tokens", "32", "--predictions", bench.out / "labels")
+            ktap.equal(len((bench.out / "labels").read_text().split()), 1)
+    refuse_tasks(("test.jsonl", example(text="melon " * 12000, label="fruit"), (":1", "longer")))
+
+
+def test_a_class_without_examples_is_no_error():
+    with fixture.bench(deployed=True) as bench:
+        task = changed(bench, "task", replace("train.jsonl", fixture.lines(fixture.FRUIT[:4], "fruit")))
+        for method in (("--method", "lorafusion"), ("--method", "head", "--head", "linear")):
+            trained = bench.train("--task", task, *method).json()
+            ktap.equal((trained["samples"]["train"], trained["accuracy"]["macro_f1"] <= 1), (8, True))
+
+
+def test_results_carry_what_made_them():
+    with fixture.bench(deployed=True) as bench:
+        trained = bench.train("--adapter", bench.out / "a", "--seed", "7", "--steps", "5").json()
+        run, recipe = trained["run"], trained["recipe"]
+        ktap.equal([run[key] for key in ("seed", "epochs", "batch", "steps", "split", "test_limit")],
+                   [7, 2, 4, 5, "test", 0])
+        ktap.equal((run["task"], run["name"]), (str(bench.task), "model"))
+        ktap.equal((len(run["model"]), len(run["pool"])), (8, 8))
+        ktap.equal((recipe["method"], recipe["pool_seed"], recipe["tokens"]), ("lorafusion", 0, 32))
+        tested = bench.eval("--adapter", bench.out / "a").json()
+        ktap.equal((tested["run"], tested["recipe"]), (run, recipe))
+
+
 def test_bad_label_lists_are_refused():
     fruit = {"label": "fruit", "text": "fruit"}
     refuse_tasks(("labels.json", None, ()), ("labels.json", "{}", ("array",)),
@@ -252,6 +320,9 @@ def test_damaged_adaptations_are_refused():
                            (fixture.safetensors({"x": ([1], [1.0])}), "checksum")):
             bad.write_bytes(data)
             bench.refused(bench.eval, "--adapter", bad, says=("bad", says))
+        (header,) = struct.unpack("<Q", good[:8])
+        reseal(bench, bad, good[:8 + header] + struct.pack("<f", float("nan")) + good[12 + header:])
+        bench.refused(bench.eval, "--adapter", bad, says=("bad", "element 0", "not finite"))
         for old, new, says in ((b'lorafusion\\"', b'loranuclei\\"', "method"),
                                (b'\\"temperature\\":0.05', b'\\"temperature\\":-0.5', "temperature"),
                                (b'\\"tokens\\":32', b'\\"tokens\\":-2', "range"),

@@ -127,8 +127,13 @@ static int eval_session(const struct eval_values *values, const struct recipe *r
 		return ret;
 	json_object_set_new(result, "task", json_string(options.task));
 	json_object_set_new(result, "samples", json_pack("{s:i}", "test", (int)session.test.count));
-	if (config)
+	if (config) {
+		/* What was trained, and how, as train has left it. */
+		json_object_set(result, "recipe", json_object_get(config, "recipe"));
+		if (json_object_get(config, "run"))
+			json_object_set(result, "run", json_object_get(config, "run"));
 		ret = adaptation_check(config, &session, recipe, places->adapter, error);
+	}
 	if (!ret)
 		ret = apply(values, recipe, checkpoint, &session, result, error);
 	if (!ret)

@@ -96,7 +96,7 @@ static const struct train_values train_defaults = {
 /* What a reader wants to know first. */
 static const char *const result_keys[] = { "task",	"samples",	"accuracy",   "trained",
 					   "trainable", "modules_read", "adaptation", "wall_s",
-					   "device",	"recipe",	NULL };
+					   "device",	"recipe",	"run",	      NULL };
 
 static int check(const void *opaque, struct lf_error *error)
 {
@@ -215,20 +215,38 @@ static void report_step(void *argument, const struct lf_train_state *state)
 	progress_note(argument, state->step, state->steps, note);
 }
 
+/* What is done with the recipe. */
+static json_t *run_json(const struct train_values *values)
+{
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "name",
+			 values->places.session.name, "task", values->places.session.task, "epochs",
+			 (json_int_t)values->epochs, "batch", (json_int_t)values->places.batch,
+			 "seed", (json_int_t)values->seed, "rate", values->rate, "coefficient_rate",
+			 values->coefficient_rate, "magnitude_rate", values->magnitude_rate);
+}
+
+/* The same with what a resumed run may change, and which model and pool it was: enough to do it again. */
+static json_t *complete_run_json(const struct train_values *values, const struct session *session)
+{
+	json_t *run = run_json(values), *config = adaptation_config(session, &values->recipe);
+
+	json_object_set_new(run, "steps", json_integer((json_int_t)values->steps));
+	json_object_set_new(run, "split", json_string(values->places.session.split));
+	json_object_set_new(run, "test_limit", json_integer((json_int_t)values->places.test_limit));
+	json_object_set(run, "model", json_object_get(config, "model"));
+	if (session->pool)
+		json_object_set(run, "pool", json_object_get(config, "pool"));
+	json_decref(config);
+	return run;
+}
+
 /* Everything that a resumed run must share. */
 static char *run_config(const struct train_values *values, const struct session *session)
 {
 	json_t *config = adaptation_config(session, &values->recipe);
 	char *text;
 
-	json_object_set_new(
-		config, "run",
-		json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "name",
-			  values->places.session.name, "task", values->places.session.task,
-			  "epochs", (json_int_t)values->epochs, "batch",
-			  (json_int_t)values->places.batch, "seed", (json_int_t)values->seed,
-			  "rate", values->rate, "coefficient_rate", values->coefficient_rate,
-			  "magnitude_rate", values->magnitude_rate));
+	json_object_set_new(config, "run", run_json(values));
 	text = json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(config);
 	return text;
@@ -247,6 +265,7 @@ static int save_adaptation(const struct train_values *values, const struct sessi
 	if (recipe_saves_peft(&values->recipe))
 		return lf_lora_write(session->method, path, values->places.session.name, error);
 	config = adaptation_config(session, &values->recipe);
+	json_object_set_new(config, "run", complete_run_json(values, session));
 	text = json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(config);
 	if (!text)
@@ -394,6 +413,7 @@ static int train(const void *opaque, char **operands, json_t *result, struct lf_
 		json_object_set_new(result, "modules_read", modules_json(&session));
 	json_object_set_new(result, "device", output_device(lf_device_info(session.device)));
 	json_object_set_new(result, "recipe", recipe_json(&values->recipe));
+	json_object_set_new(result, "run", complete_run_json(values, &session));
 	output_tidy(result);
 	session_close(&session);
 	return ret;

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
  * Measured time of the host kernels on the shapes of a small encoder: 384 columns, 12 heads of 32,
- * 20 modules of rank 16. One JSON object a line, {name, value, unit, peer, peer_value}, in
- * nanoseconds for each element, multiplication or pair of tokens; the peer is the scalar set.
+ * 20 modules of rank 16. One JSON object a line, in nanoseconds for each element, multiplication or pair of tokens; the peer
+ * is the scalar set. The limit is the larger of two times: of the bytes that a kernel must read and write, at the rate of copying
+ * as many in this nearness to the processor, and of its additions and multiplications, at the rate of ones that wait for nothing.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "runtime/simd/simd.h"
+#include "tests/bench/peak_float.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -32,7 +35,9 @@ struct data {
 struct kernel {
 	const char *name;
 	const char *unit;
-	size_t work; /* what one call does, in units */
+	size_t work;	   /* what one call does, in units */
+	double bytes;	   /* that a unit reads and writes */
+	double operations; /* of a unit: additions, multiplications, comparisons */
 	void (*call)(const struct lf_simd_ops *ops, const struct data *data);
 };
 
@@ -124,19 +129,21 @@ static void call_adam(const struct lf_simd_ops *ops, const struct data *d)
 	ops->adam(d->in[3], d->out[0], d->out[1], d->in[0], TOKENS * COLUMNS, &adam);
 }
 
+/* The exponential is 15 operations, a pair of tokens of a head 2 x 32 a product. */
 static const struct kernel kernels[] = {
-	{ "add", "ns/element", (TOKENS * COLUMNS), call_add },
-	{ "gelu", "ns/element", (TOKENS * HIDDEN), call_gelu },
-	{ "layer_norm", "ns/element", (TOKENS * COLUMNS), call_layer_norm },
-	{ "layer_norm_backward", "ns/element", (TOKENS * COLUMNS), call_layer_norm_backward },
-	{ "softmax", "ns/element", (TOKENS * TOKENS), call_softmax },
-	{ "attention", "ns/pair", (TOKENS * TOKENS), call_attention },
-	{ "attention_backward", "ns/pair", (TOKENS * TOKENS), call_attention_backward },
-	{ "column_dots", "ns/element", (TOKENS * COLUMNS), call_column_dots },
-	{ "group_dots", "ns/element", (TOKENS * MODULES * RANK), call_group_dots },
-	{ "matmul_nt", "ns/mac", (TOKENS * TOKENS * COLUMNS), call_matmul_nt },
-	{ "matmul_tn", "ns/mac", (RANK * COLUMNS * TOKENS), call_matmul_tn },
-	{ "adam", "ns/element", (TOKENS * COLUMNS), call_adam },
+	{ "add", "ns/element", (TOKENS * COLUMNS), 12, 1, call_add },
+	{ "gelu", "ns/element", (TOKENS * HIDDEN), 12, 15, call_gelu },
+	{ "layer_norm", "ns/element", (TOKENS * COLUMNS), 16, 8, call_layer_norm },
+	{ "layer_norm_backward", "ns/element", (TOKENS * COLUMNS), 12, 8,
+	  call_layer_norm_backward },
+	{ "softmax", "ns/element", (TOKENS * TOKENS), 8, 20, call_softmax },
+	{ "attention", "ns/pair", (TOKENS * TOKENS), 4, 148, call_attention },
+	{ "attention_backward", "ns/pair", (TOKENS * TOKENS), 8, 261, call_attention_backward },
+	{ "column_dots", "ns/element", (TOKENS * COLUMNS), 8, 2, call_column_dots },
+	{ "group_dots", "ns/element", (TOKENS * MODULES * RANK), 8, 2, call_group_dots },
+	{ "matmul_nt", "ns/mac", (TOKENS * TOKENS * COLUMNS), 0, 2, call_matmul_nt },
+	{ "matmul_tn", "ns/mac", (RANK * COLUMNS * TOKENS), 0, 2, call_matmul_tn },
+	{ "adam", "ns/element", (TOKENS * COLUMNS), 28, 14, call_adam },
 };
 
 static double seconds(void)
@@ -181,26 +188,73 @@ static double measure(const struct kernel *kernel, enum lf_simd_isa isa, const s
 	return best;
 }
 
+/* Nanoseconds a byte, read or written, of copying what a kernel works on. */
+static double copy_ns(const struct data *data)
+{
+	double best = 1e30;
+
+	for (int round = 0; round < 200; round++) {
+		double start = seconds(), took;
+
+		memcpy(data->out[0], data->in[0], TOKENS * COLUMNS * sizeof(float));
+		/* The copy is wanted. */
+		__asm__ volatile("" : : "r"(data->out[0]) : "memory");
+		took = (seconds() - start) * 1e9 / (2.0 * TOKENS * COLUMNS * sizeof(float));
+		best = took < best ? took : best;
+	}
+	return best;
+}
+
+/* Nanoseconds an operation. */
+static double operation_ns(enum lf_simd_isa isa)
+{
+	double best = 1e30;
+
+	for (int round = 0; round < 20; round++) {
+		double start = seconds(), operations = peak_float(isa), took;
+
+		took = (seconds() - start) * 1e9 / operations;
+		best = took < best ? took : best;
+	}
+	return best;
+}
+
+static void print_kernel(const struct kernel *kernel, enum lf_simd_isa isa, double value,
+			 double scalar, double byte_ns, double each_ns)
+{
+	double by_bytes = kernel->bytes * byte_ns, by_operations = kernel->operations * each_ns;
+	bool arithmetic = by_operations > by_bytes;
+
+	printf("{\"name\": \"simd.%s.%s\", \"value\": %.4g, \"unit\": \"%s\", "
+	       "\"peer\": \"scalar\", \"peer_value\": %.4g, \"limit\": \"%s\", \"limit_value\": %.4g}\n",
+	       kernel->name, lf_simd_name(isa), value, kernel->unit, scalar,
+	       arithmetic ? "arithmetic" : "bytes", arithmetic ? by_operations : by_bytes);
+}
+
 int main(void)
 {
 	float *memory = aligned_alloc(64, 6 * BUFFER * sizeof(*memory));
+	double byte_ns, each_ns[LF_SIMD_ISA_COUNT];
 	struct data data;
 
 	if (!memory)
 		return EXIT_FAILURE;
 	for (size_t b = 0; b < 6; b++)
 		*(b < 4 ? &data.in[b] : &data.out[b - 4]) = memory + b * BUFFER;
+	fill(&data);
+	byte_ns = copy_ns(&data);
+	for (int isa = 0; isa < LF_SIMD_ISA_COUNT; isa++)
+		each_ns[isa] = lf_simd_supported(isa) ? operation_ns(isa) : 0;
 	for (size_t k = 0; k < COUNT(kernels); k++) {
 		double scalar = measure(&kernels[k], LF_SIMD_SCALAR, &data);
 
 		for (int isa = 0; isa < LF_SIMD_ISA_COUNT; isa++) {
 			if (!lf_simd_supported(isa))
 				continue;
-			printf("{\"name\": \"simd.%s.%s\", \"value\": %.4g, \"unit\": \"%s\", "
-			       "\"peer\": \"scalar\", \"peer_value\": %.4g}\n",
-			       kernels[k].name, lf_simd_name(isa),
-			       isa == LF_SIMD_SCALAR ? scalar : measure(&kernels[k], isa, &data),
-			       kernels[k].unit, scalar);
+			print_kernel(&kernels[k], isa,
+				     isa == LF_SIMD_SCALAR ? scalar
+							   : measure(&kernels[k], isa, &data),
+				     scalar, byte_ns, each_ns[isa]);
 		}
 	}
 	free(memory);

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+/* AVX2, see peak_float.h. */
+#include "tests/bench/peak_float.h"
+
+PEAK_FLOAT(peak_float_avx2, 8)

@@ -28,7 +28,7 @@ include mk/tests.mk
 include mk/debug.mk
 include mk/install.mk
 
-.PHONY: all userspace module qemu vm run data pool study goldens bench docs lint format install
+.PHONY: all userspace module qemu vm run data pool study experiments goldens bench docs lint format install
 .PHONY: run-parts bench-parts data-made
 .PHONY: test test-asan test-long setup clean help
 
@@ -69,6 +69,18 @@ study:					## accuracy and signal to noise against the device's errors
 	+$(Q)$(SUBMAKE) $(LFCTL) data-made
 	$(LFCTL) study --model $(CACHE)/encoder --pool pool --task $(BUILD)/data/synopsis/use \
 		--out $(BUILD)/study $(STUDY_OPTIONS)
+
+# What the files in experiments/ name is below build/, whatever BUILD is; finished runs are not done again.
+EXPERIMENT ?= synopses
+experiments:				## methods on held-out tasks (EXPERIMENT=isaac ...), tables in build/experiments
+	scripts/setup.sh build data
+	+$(Q)$(SUBMAKE) $(LFCTL) data-made
+	tools/data/tasks --form synopsis --train 100000 --out build/data/synopsis-whole
+	tools/data/tasks --form description --train 100000 --out build/data/description-whole
+	tools/data/shuffle-pool pool build/experiments/pool-shuffled
+	$(LFCTL) experiment experiments/synopses.json --model $(CACHE)/encoder --out build/experiments/synopses --tune
+	$(LFCTL) experiment experiments/$(EXPERIMENT).json --model $(CACHE)/encoder \
+		--out build/experiments/$(EXPERIMENT) $(EXPERIMENT_OPTIONS)
 
 goldens:				## golden vectors anew, from PyTorch; they are committed
 	scripts/setup.sh data golden

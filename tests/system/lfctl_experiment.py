@@ -137,7 +137,66 @@ def test_every_method_gives_alone_what_it_gives_among_the_others():
             shutil.rmtree(out)
         ktap.equal(together["majority"]["inference"]["energy_pj"]["backbone"], 0.0)
         assert together["on crossbars"]["training"]["cells_written"] > 0
+        assert together["on crossbars"]["writes_a_cell"] > 1
+        # What writes has a device of its own: no pool of others is on it.
+        ktap.equal(together["on crossbars"]["deployed"]["pool"], False)
         ktap.equal([name for name, line in together.items() if line["training"]["cells_written"]], ["on crossbars"])
+
+
+def by_hand(line, training, inference, **more):
+    """A line with energies that can be added up by hand: (backbone, pool, writes, cells, bytes, tokens), picojoules."""
+    for name, numbers in (("training", training), ("inference", inference)):
+        backbone, pool, writes, cells, moved, tokens = numbers
+        line[name].update({"energy_pj": {"backbone": backbone, "pool": pool, "host": 40 * moved, "writes": writes},
+                           "cells_written": cells, "host_bytes": moved, "tokens": tokens})
+    return {**line, **more}
+
+
+def test_energy_is_as_worked_out_by_hand():
+    with rig() as made:
+        made.write(untuned([{"name": "writer", "method": "lora", "place": "each-step", "epochs": 1},
+                            {"name": "digital", "method": "lora", "epochs": 1},
+                            {"name": "fusion", "method": "lorafusion", "pool": "pool", "epochs": 1}], "digital", seeds=[1]))
+        made.run()
+        header = (made.out / "runs.jsonl").read_text().splitlines()[0]
+        lines = {line["method"]: line for line in made.lines()}
+        model, pool = {"pool": False, "cells_written": 1000, "writes_pj": 0.0}, {"pool": True, "cells_written": 5000, "writes_pj": 0.0}
+        changed_lines = [
+            by_hand(lines["writer"], (1000.0, 100.0, 400.0, 200, 10, 10), (200.0, 20.0, 0.0, 0, 4, 20), trained=2, deployed=model),
+            by_hand(lines["digital"], (1000.0, 0.0, 0.0, 0, 10, 10), (200.0, 0.0, 0.0, 0, 4, 20), trained=2, deployed=model),
+            by_hand(lines["fusion"], (1000.0, 500.0, 0.0, 0, 20, 10), (200.0, 80.0, 0.0, 0, 8, 20), deployed=pool)]
+        (made.out / "runs.jsonl").write_text("\n".join([header] + [json.dumps(line) for line in changed_lines]) + "\n")
+        result = made.run().json()
+
+        def row(table, method, against=None, **more):
+            found, = [one for one in result[table] if one["method"] == method and one.get("against") == against
+                      and all(one[key] == value for key, value in more.items())]
+            return found
+
+        # At 40 pJ a byte and 4.6 pJ a multiplication. The writer multiplies 10 x 2 times for gradients, the digital LoRA 3 x 10 x 2 times.
+        writer, fusion, digital = 1100 + 400 + 400 + 92, 1500 + 800, 1000 + 400 + 276
+        ktap.equal([row("energy", name)["adaptation_uj"] for name in ("writer", "fusion", "digital")],
+                   [writer / 1e6, fusion / 1e6, digital / 1e6])
+        # A token is a twentieth of the test; the digital LoRA multiplies twice.
+        ktap.equal([row("energy", name)["token_pj"] for name in ("writer", "fusion", "digital")], [11 + 8, 14 + 16, 10 + 8 + 9.2])
+        ktap.equal(row("energy", "writer")["write_pj_cell"], 2.0)
+        pair = row("energy_comparisons", "fusion", "writer")
+        ktap.equal(pair["break_even_pj_cell"], (fusion - (writer - 400)) / 200)
+        ktap.equal((pair["cheaper"], pair["tokens"], pair["adapts_for_less"]), ("never", None, "depends on the preset"))
+        ktap.equal((pair["pool_cells"], pair["tasks_to_repay_cells"]), (4000, 20))
+        pair = row("energy_comparisons", "digital", "writer")
+        ktap.equal((pair["cheaper"], pair["tokens"]), ("up to", round((writer - digital) / (27.2 - 19), 4)))
+        # A cell of 10 pJ makes the writer dearer, until 11 pJ more for every token have used that up.
+        swept = row("energy_sweep", "fusion", "writer", write_pj_cell=10, host_pj_byte=40)
+        ktap.equal((swept["cheaper"], swept["tokens"]), ("up to", round((writer + 1600 - fusion) / 11, 3)))
+        ktap.equal(swept["adaptation_ratio"], round(fusion / (writer + 1600), 6))
+        free = row("energy_sweep", "fusion", "writer", write_pj_cell=1, host_pj_byte=0)
+        ktap.equal((free["cheaper"], free["adaptation_ratio"]), ("never", round(1500 / (1100 + 200 + 92), 5)))
+        # 12 pJ more for a token, against two multiplications that are not counted in it.
+        ktap.equal(row("energy_digital", "fusion", "digital")["break_even_pj_mac"], (30 - 18) / 2)
+        text = (made.out / "experiment.md").read_text()
+        assert "\n| fusion | writer | 2 | 3.54 | never | depends on the preset | 4000 | 20.0 |\n" in text, text
+        assert "\n| fusion | writer | 40 | never | never | up to 117 tokens | up to 481 tokens |" in text, text
 
 
 def test_settings_of_another_method_and_of_another_experiment():
@@ -201,6 +260,14 @@ def test_every_line_says_what_it_was():
         ktap.equal(claim["holds"], claim["low"] > -0.01)
         ktap.equal(json.loads((made.out / "experiment.json").read_text()), result)
         assert (made.out / "experiment.svg").read_text().endswith("</svg>\n")
+        text = (made.out / "experiment.md").read_text()
+        for row in result["methods"]:
+            assert "\n| %s | %.1f |" % (row["method"], 100 * row["accuracy"]) in text, (row, text)
+        tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+        # Tables are whole: as many cells in every row as in the head.
+        for table in tables:
+            ktap.equal({line.count("|") for line in table}, {table[0].count("|")})
+        assert len(tables) >= 5, text
 
 
 def test_killed_at_any_run_it_goes_on_to_the_same_table():

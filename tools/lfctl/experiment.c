@@ -56,8 +56,11 @@ static int file_of(const struct experiment *experiment, const char *name,
 	return 0;
 }
 
-static int write_json(const struct experiment *experiment, const char *name, const json_t *object,
-		      struct lf_error *error)
+/* A file that @put makes of the result, whole or not at all. */
+static int write_of(const struct experiment *experiment, const char *name, const json_t *result,
+		    void (*put)(const struct experiment *experiment, const json_t *result,
+				FILE *stream),
+		    struct lf_error *error)
 {
 	char path[EXPERIMENT_BYTES];
 	struct outfile file;
@@ -67,29 +70,17 @@ static int write_json(const struct experiment *experiment, const char *name, con
 		ret = outfile_open(&file, path, error);
 	if (ret)
 		return ret;
-	json_dumpf(object, file.stream, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	put(experiment, result, file.stream);
 	ret = outfile_flush(&file, error);
 	if (outfile_close(&file, !ret, ret ? NULL : error))
 		return -EIO;
 	return ret;
 }
 
-static int write_plot(const struct experiment *experiment, const json_t *result,
-		      struct lf_error *error)
+static void put_json(const struct experiment *experiment, const json_t *object, FILE *stream)
 {
-	char path[EXPERIMENT_BYTES];
-	struct outfile file;
-	int ret = file_of(experiment, "experiment.svg", path, error);
-
-	if (!ret)
-		ret = outfile_open(&file, path, error);
-	if (ret)
-		return ret;
-	experiment_plot(experiment, result, file.stream);
-	ret = outfile_flush(&file, error);
-	if (outfile_close(&file, !ret, ret ? NULL : error))
-		return -EIO;
-	return ret;
+	(void)experiment;
+	json_dumpf(object, stream, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 }
 
 /* Settings chosen on a task would be better on it than they are. */
@@ -198,7 +189,7 @@ static int tune(const struct experiment *experiment, json_t *result, struct lf_e
 		tuned = experiment_choose(experiment, &stage);
 	if (tuned) {
 		file = json_pack("{s:O, s:O}", "experiment", experiment->file, "tuned", tuned);
-		ret = write_json(experiment, "tuned.json", file, error);
+		ret = write_of(experiment, "tuned.json", file, put_json, error);
 		json_decref(file);
 		json_object_set(result, "tuned", tuned);
 	}
@@ -228,9 +219,11 @@ static int run_final(const struct experiment *experiment, json_t *result, struct
 		ret = experiment_table(experiment, &stage, result, error);
 	}
 	if (!ret)
-		ret = write_json(experiment, "experiment.json", result, error);
+		ret = write_of(experiment, "experiment.json", result, put_json, error);
 	if (!ret)
-		ret = write_plot(experiment, result, error);
+		ret = write_of(experiment, "experiment.md", result, experiment_markdown, error);
+	if (!ret)
+		ret = write_of(experiment, "experiment.svg", result, experiment_plot, error);
 	experiment_stage_release(&stage);
 	json_decref(tuned);
 	return ret;
@@ -239,7 +232,8 @@ static int run_final(const struct experiment *experiment, json_t *result, struct
 static int run(const void *opaque, char **operands, json_t *result, struct lf_error *error)
 {
 	const struct experiment_values *values = opaque;
-	struct experiment experiment = { .model = values->model,
+	struct experiment experiment = { .path = operands[0],
+					 .model = values->model,
 					 .folder = values->out,
 					 .quiet = values->common.quiet };
 	int ret;

@@ -92,6 +92,7 @@ struct experiment_draw {
 
 /**
  * struct experiment - what a file says
+ * @path: of the file, an operand
  * @file: the file; everything below that is text lives in it
  * @model: directory of the model, an option
  * @folder: where results go, an option
@@ -110,6 +111,7 @@ struct experiment_draw {
  * @quiet: no progress
  */
 struct experiment {
+	const char *path;
 	json_t *file;
 	const char *model;
 	const char *folder;
@@ -241,6 +243,13 @@ int experiment_estimate(const struct experiment *experiment, json_t *result,
 /** experiment_table() - the table and the claims of a complete stage, added to @result */
 int experiment_table(const struct experiment *experiment, const struct experiment_stage *stage,
 		     json_t *result, struct lf_error *error);
+
+/** experiment_energy() - where energy goes and which conclusion depends on what, added to @result */
+void experiment_energy(const struct experiment *experiment, const struct experiment_stage *stage,
+		       json_t *result);
+
+/** experiment_markdown() - the tables of a @result for people */
+void experiment_markdown(const struct experiment *experiment, const json_t *result, FILE *stream);
 
 /** experiment_plot() - draw what experiment_table() made */
 void experiment_plot(const struct experiment *experiment, const json_t *result, FILE *stream);

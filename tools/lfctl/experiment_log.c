@@ -45,6 +45,21 @@ static struct experiment_run *find(const struct experiment *experiment,
 	return NULL;
 }
 
+static bool is_phase(const json_t *phase)
+{
+	static const char *const numbers[] = { "tokens", "cells_written", "host_bytes" };
+	static const char *const parts[] = { "backbone", "pool", "host", "writes" };
+	const json_t *energy = json_object_get(phase, "energy_pj");
+
+	for (size_t at = 0; at < sizeof(numbers) / sizeof(numbers[0]); at++)
+		if (!json_is_integer(json_object_get(phase, numbers[at])))
+			return false;
+	for (size_t at = 0; at < sizeof(parts) / sizeof(parts[0]); at++)
+		if (!json_is_number(json_object_get(energy, parts[at])))
+			return false;
+	return true;
+}
+
 /* All that tables are made from, so that they need not ask again. */
 static bool is_whole(const json_t *line)
 {
@@ -54,8 +69,8 @@ static bool is_whole(const json_t *line)
 	if (!json_is_number(json_object_get(line, "accuracy")) ||
 	    !json_is_number(json_object_get(line, "macro_f1")) || !json_array_size(right) ||
 	    json_array_size(right) != json_array_size(json_object_get(line, "items")) ||
-	    !json_is_object(json_object_get(line, "training")) ||
-	    !json_is_object(json_object_get(line, "inference")))
+	    !is_phase(json_object_get(line, "training")) ||
+	    !is_phase(json_object_get(line, "inference")))
 		return false;
 	json_array_foreach((json_t *)right, index, value)
 	{

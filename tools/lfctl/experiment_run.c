@@ -15,6 +15,9 @@
 /* Sentences that tell what the backbone alone costs in inference. */
 #define BACKBONE_SENTENCES 64
 
+/* Writes that a cell bears where the preset says nothing: four-level HfOx. */
+#define ENDURANCE_CYCLES   1e6
+
 /* A run at work. */
 struct work {
 	struct bench *bench;
@@ -220,7 +223,7 @@ static int backbone_test(struct work *work, double *reads_pj, struct lf_error *e
 	return 0;
 }
 
-/* Writes and erasures a cell bears, of the specification or else of its preset; INFINITY where it has no end. */
+/* Writes and erasures a cell bears, of the specification or else of its preset, or else ENDURANCE_CYCLES. */
 static double endurance(const struct bench *bench)
 {
 	const struct lf_device_info *info = lf_device_info(bench->session.device);
@@ -237,18 +240,46 @@ static double endurance(const struct bench *bench)
 		lf_preset_close(preset);
 	}
 	cycles = strtod(value, &end);
-	return end != value && cycles > 0 ? cycles : INFINITY;
+	return end != value && cycles > 0 && isfinite(cycles) ? cycles : ENDURANCE_CYCLES;
 }
 
-/* Wear of the most worn row, and tasks until that is at its end; null for ever. */
-static void add_wear(const struct bench *bench, uint64_t wear, json_t *line)
+/* Cells of a number on crossbars, from what deploying the model alone wrote. */
+static double cells_a_number(const struct bench *bench)
 {
-	double cycles = endurance(bench);
+	const struct lf_bert_config *config = lf_encoder_config(bench->session.encoder);
+	double hidden = config->hidden_size, inner = config->intermediate_size;
 
-	json_object_set_new(line, "wear", json_integer((json_int_t)wear));
+	return (double)bench->deployed.cells_written /
+	       (config->num_hidden_layers * (4 * hidden * hidden + 2 * hidden * inner));
+}
+
+/*
+ * Tasks until a cell is at its end, null for ever: with every task's numbers in the same cells, and spread over all that are free. The device
+ * takes its least worn tiles, so what it has after one task says little about many.
+ */
+static void add_wear(const struct work *work, const struct spent *spent,
+		     const struct lf_telemetry *before, const struct lf_telemetry *after,
+		     json_t *line)
+{
+	const struct bench *bench = work->bench;
+	const struct lf_device_info *info = lf_device_info(bench->session.device);
+	double cells = (double)spent->counters.cells_written, writes = 0.0;
+	double spare =
+		(double)(info->tiles - before->tiles_used) * info->tile_rows * info->tile_cols;
+	double numbers = (double)session_trained(&bench->session, &work->recipe);
+
+	if (cells > 0.0 && numbers > 0.0)
+		writes = fmax(cells / (cells_a_number(bench) * numbers),
+			      (double)(after->wear_max - before->wear_max));
+	json_object_set_new(line, "wear",
+			    json_integer((json_int_t)(after->wear_max - before->wear_max)));
+	json_object_set_new(line, "writes_a_cell", json_real(writes));
+	json_object_set_new(line, "endurance_cycles", json_real(endurance(bench)));
 	json_object_set_new(line, "endurance_tasks",
-			    wear && isfinite(cycles) ? json_real(cycles / (double)wear)
-						     : json_null());
+			    writes > 0.0 ? json_real(endurance(bench) / writes) : json_null());
+	json_object_set_new(line, "endurance_spread_tasks",
+			    writes > 0.0 ? json_real(endurance(bench) * spare / cells)
+					 : json_null());
 }
 
 static int adapt(struct work *work, json_t *line, struct lf_error *error)
@@ -283,7 +314,7 @@ static int adapt(struct work *work, json_t *line, struct lf_error *error)
 	json_object_set_new(line, "training",
 			    phase_json(work, &spent, pass_pj * (double)spent.tokens / tokens));
 	json_object_set_new(line, "train_s", seconds_json(wall_clock_s() - began));
-	add_wear(work->bench, after.wear_max - before.wear_max, line);
+	add_wear(work, &spent, &before, &after, line);
 	return 0;
 }
 

@@ -150,17 +150,17 @@ static double deviation(const struct experiment_stage *stage, uint32_t method, d
 }
 
 /* Of the run that wears most; null where none does. */
-static json_t *fewest_tasks(const struct experiment_stage *stage, uint32_t method)
+static json_t *fewest(const struct experiment_stage *stage, uint32_t method, const char *key)
 {
-	double fewest = INFINITY;
+	double fewest_tasks = INFINITY;
 
 	for (uint32_t at = 0; at < stage->count; at++) {
-		const json_t *tasks = json_object_get(stage->runs[at].line, "endurance_tasks");
+		const json_t *tasks = json_object_get(stage->runs[at].line, key);
 
 		if (stage->runs[at].method == method && json_is_number(tasks))
-			fewest = fmin(fewest, json_number_value(tasks));
+			fewest_tasks = fmin(fewest_tasks, json_number_value(tasks));
 	}
-	return isfinite(fewest) ? json_real(floor(fewest)) : json_null();
+	return isfinite(fewest_tasks) ? json_real(floor(fewest_tasks)) : json_null();
 }
 
 static void add_interval(json_t *row, const struct lf_interval *interval)
@@ -200,9 +200,14 @@ static int add_method(const struct experiment *experiment, const struct experime
 	json_object_set_new(row, "trained",
 			    json_real(mean_of(stage, method, 0, tasks, NULL, NULL, "trained")));
 	json_object_set_new(
+		row, "storage_bits",
+		json_real(mean_of(stage, method, 0, tasks, NULL, NULL, "storage_bits")));
+	json_object_set_new(
 		row, "cells_written",
 		json_real(mean_of(stage, method, 0, tasks, "training", NULL, "cells_written")));
-	json_object_set_new(row, "endurance_tasks", fewest_tasks(stage, method));
+	json_object_set_new(row, "endurance_tasks", fewest(stage, method, "endurance_tasks"));
+	json_object_set_new(row, "endurance_spread_tasks",
+			    fewest(stage, method, "endurance_spread_tasks"));
 	for (int phase = 0; phase < PHASES; phase++)
 		for (int part = 0; part < PARTS; part++) {
 			double energy_pj = mean_of(stage, method, 0, tasks, phases[phase],
@@ -256,15 +261,53 @@ static int add_claim(const struct experiment *experiment, const struct experimen
 	return 0;
 }
 
+static double l1_of(const struct experiment_method *method,
+		    const struct experiment_settings *settings)
+{
+	struct recipe recipe = method->recipe;
+
+	recipe.l1 = settings->l1;
+	return recipe_l1(&recipe);
+}
+
+/* What a method ran with, in words; its runs have all the same. */
+static json_t *settings_row(const struct experiment *experiment,
+			    const struct experiment_stage *stage, uint32_t method)
+{
+	const struct experiment_method *one = &experiment->methods[method];
+	bool fusion = recipe_has(&one->recipe, RECIPE_FUSION);
+	struct experiment_settings settings = one->settings;
+	char text[128] = "-";
+
+	experiment_settings_chosen(one, stage->tuned, &settings, NULL);
+	if (fusion)
+		snprintf(text, sizeof(text),
+			 "coefficient rate %g, magnitude rate %g, %u epochs, L1 %g",
+			 settings.coefficient_rate,
+			 one->recipe.no_magnitude ? 0.0 : settings.magnitude_rate, settings.epochs,
+			 l1_of(one, &settings));
+	else if (!strcmp(one->recipe.method, "head"))
+		snprintf(text, sizeof(text), "%u epochs", settings.epochs);
+	else if (recipe_has(&one->recipe, RECIPE_TRAINS))
+		snprintf(text, sizeof(text), "rate %g, %u epochs", settings.rate, settings.epochs);
+	else if (experiment_method_tunable(one))
+		snprintf(text, sizeof(text), "%u evaluations, L1 %g", settings.evaluations,
+			 l1_of(one, &settings));
+	return json_pack("{s:s, s:s}", "method", one->name, "settings", text);
+}
+
 int experiment_table(const struct experiment *experiment, const struct experiment_stage *stage,
 		     json_t *result, struct lf_error *error)
 {
 	json_t *methods = json_array(), *tasks = json_array(), *claims = json_array();
+	json_t *settings = json_array();
 	int ret = 0;
 
 	json_object_set_new(result, "methods", methods);
 	json_object_set_new(result, "tasks", tasks);
 	json_object_set_new(result, "claims", claims);
+	for (uint32_t method = 0; method < experiment->method_count; method++)
+		json_array_append_new(settings, settings_row(experiment, stage, method));
 	for (uint32_t method = 0; !ret && method < experiment->method_count; method++)
 		ret = add_method(experiment, stage, method, methods, error);
 	for (uint32_t task = 0; task < stage->draw->task_count; task++)
@@ -272,6 +315,9 @@ int experiment_table(const struct experiment *experiment, const struct experimen
 			ret = add_task(experiment, stage, task, method, tasks, error);
 	for (uint32_t claim = 0; !ret && claim < experiment->claim_count; claim++)
 		ret = add_claim(experiment, stage, &experiment->claims[claim], claims, error);
+	if (!ret)
+		experiment_energy(experiment, stage, result);
+	json_object_set_new(result, "settings", settings);
 	return ret;
 }
 

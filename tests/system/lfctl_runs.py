@@ -163,6 +163,7 @@ def test_recipes_without_meaning_are_refused():
              (("uniform", "--prune", "0.1"), "--prune"), (("lora", "--switch-off", "0.1"), "--switch-off"),
              (("dora", "--place", "once"), "--place"), (("lorafusion", "--place", "host"), "--place"),
              (("lorafusion", "--targets", "q"), "--targets"), (("ia3", "--targets", "q"), "--targets"),
+             (("lorafusion", "--rank", "4"), "--rank"), (("vera", "--alpha", "4"), "--alpha"),
              (("zero-shot", "--head", "linear"), "--head"), (("uniform", "--head", "linear"), "--head"),
              (("head",), "--head"), (("majority", "--adapter", "x"), "--adapter"),
              (("lorahub", "--checkpoint", "x"), "--checkpoint"),

@@ -84,6 +84,16 @@ double recipe_l1(const struct recipe *recipe)
 						 : 0.0;
 }
 
+uint32_t recipe_rank(const struct recipe *recipe)
+{
+	return recipe->rank ? (uint32_t)recipe->rank : 16;
+}
+
+double recipe_alpha(const struct recipe *recipe)
+{
+	return recipe->alpha > 0.0 ? recipe->alpha : 32.0;
+}
+
 enum lf_place recipe_place(const struct recipe *recipe)
 {
 	return is(recipe->place, "once")	? LF_PLACE_ONCE
@@ -117,8 +127,8 @@ json_t *recipe_json(const struct recipe *recipe)
 		"place", recipe->place ? recipe->place : "host", "evaluations",
 		(json_int_t)recipe->evaluations, "projection_seed",
 		(json_int_t)recipe->projection_seed, "modules", (json_int_t)recipe->modules,
-		"pool_seed", (json_int_t)recipe->pool_seed, "rank", (json_int_t)recipe->rank,
-		"alpha", recipe->alpha, "targets", targets_of(recipe), "head", recipe->head,
+		"pool_seed", (json_int_t)recipe->pool_seed, "rank", (json_int_t)recipe_rank(recipe),
+		"alpha", recipe_alpha(recipe), "targets", targets_of(recipe), "head", recipe->head,
 		"temperature", recipe->temperature, "tokens", (json_int_t)recipe->tokens);
 }
 
@@ -208,6 +218,10 @@ const char *recipe_conflict(const struct recipe *recipe, const char **why)
 		  "is for lora and full only: other methods write no cell" },
 		{ recipe->targets && !recipe_has(recipe, RECIPE_TARGETS), "targets",
 		  "is for methods that choose their layers; a pool's modules have theirs, IA3 too" },
+		{ recipe->rank && !recipe_has(recipe, RECIPE_RANK), "rank",
+		  "is for lora, dora and vera only; a pool's modules have theirs" },
+		{ recipe->alpha > 0.0 && !recipe_has(recipe, RECIPE_ALPHA), "alpha",
+		  "is for lora and dora only; a pool's modules have theirs" },
 		{ is(recipe->head, "linear") && !recipe_has(recipe, RECIPE_TRAINS), "head",
 		  "must be cosine: this method trains nothing" },
 		{ is(recipe->method, "head") && !is(recipe->head, "linear"), "head",

@@ -70,8 +70,8 @@ const struct recipe_method *recipe_method(const char *name);
  * @projection_seed: of VeRA's random matrices
  * @modules: of the pool, 0 for all
  * @pool_seed: draws them
- * @rank: of a LoRA
- * @alpha: of a LoRA
+ * @rank: of a LoRA or VeRA, 0 for 16
+ * @alpha: of a LoRA, 0 for 32
  * @targets: layers, separated by commas
  * @head: "cosine" or "linear"
  * @temperature: of the cosine head
@@ -99,9 +99,9 @@ struct recipe {
 };
 
 /* What is so unless it is said otherwise. */
-#define RECIPE_DEFAULTS                                                                          \
-	.method = "lorafusion", .l1 = -1.0, .evaluations = 40, .projection_seed = 1, .rank = 16, \
-	.alpha = 32, .head = "cosine", .temperature = LF_HEAD_TEMPERATURE, .tokens = 32
+#define RECIPE_DEFAULTS                                                              \
+	.method = "lorafusion", .l1 = -1.0, .evaluations = 40, .projection_seed = 1, \
+	.head = "cosine", .temperature = LF_HEAD_TEMPERATURE, .tokens = 32
 
 /** recipe_json() - as an object, defaults of the method filled in */
 json_t *recipe_json(const struct recipe *recipe);
@@ -126,6 +126,12 @@ void recipe_fusion(const struct recipe *recipe, struct lf_lorafusion_options *op
 
 /** recipe_l1() - factor of mean |c| in the loss */
 double recipe_l1(const struct recipe *recipe);
+
+/** recipe_rank() - of a LoRA or VeRA */
+uint32_t recipe_rank(const struct recipe *recipe);
+
+/** recipe_alpha() - of a LoRA */
+double recipe_alpha(const struct recipe *recipe);
 
 /** recipe_place() - where a LoRA's or a full fine-tuning's matrices are */
 enum lf_place recipe_place(const struct recipe *recipe);

@@ -162,8 +162,8 @@ int session_open(struct session *session, const struct session_options *options,
 static int make_trained(struct session *session, const struct recipe *recipe, double rate,
 			struct lf_error *error)
 {
-	struct lf_lora_options lora = { .rank = (uint32_t)recipe->rank,
-					.alpha = recipe->alpha,
+	struct lf_lora_options lora = { .rank = recipe_rank(recipe),
+					.alpha = recipe_alpha(recipe),
 					.rate = rate,
 					.place = recipe_place(recipe) };
 	struct lf_vera_options vera = { .rank = lora.rank,

@@ -51,8 +51,8 @@ static const struct option_spec train_options[] = {
 	  "modules of the pool, 0 for all [0]", 0, LF_POOL_MODULES },
 	{ "pool-seed", OPTION_NUMBER, PLACE(recipe.pool_seed), "S",
 	  "draw them by this seed, 0 for the first ones [0]", 0, 1e15 },
-	{ "rank", OPTION_NUMBER, PLACE(recipe.rank), "R", "of a LoRA [16]", 1, 1024 },
-	{ "alpha", OPTION_REAL, PLACE(recipe.alpha), "X", "of a LoRA [32]", 1e-3, 1e6 },
+	{ "rank", OPTION_NUMBER, PLACE(recipe.rank), "R", "of lora, dora and vera [16]", 1, 1024 },
+	{ "alpha", OPTION_REAL, PLACE(recipe.alpha), "X", "of lora and dora [32]", 1e-3, 1e6 },
 	{ "targets", OPTION_TEXT, PLACE(recipe.targets), "LIST",
 	  "layers without a pool to name them: q, k, v, o, wi, wo [q,v; of full all]", 0, 0 },
 	{ "place", OPTION_CHOICE, PLACE(recipe.place), "host|once|each-step",
@@ -167,7 +167,7 @@ static int dry_run(const struct train_values *values, json_t *result, struct lf_
 	if (!ret)
 		ret = recipe_targets(&values->recipe, &targets, error);
 	if (!ret)
-		ret = lf_trainable_count(&config, modules, (uint32_t)values->recipe.rank, targets,
+		ret = lf_trainable_count(&config, modules, recipe_rank(&values->recipe), targets,
 					 &count, error);
 	if (ret)
 		return ret;

@@ -9,7 +9,7 @@
 # shellcheck disable=SC2317 # the checks are called by their names
 set -u
 
-CHECKS='format warnings static_analysis tidy kernel kernel_doc checkpatch coccinelle shell python'
+CHECKS='format warnings neon static_analysis tidy kernel kernel_doc checkpatch coccinelle shell python'
 repository=$(cd "$(dirname "$0")/.." && pwd)
 cd "$repository" || exit 2
 build=$1
@@ -54,6 +54,15 @@ warnings() {
 }
 
 includes='-Iuapi -Iruntime/include -I.'
+
+# The kernels of arm64, which no other check compiles on another machine.
+neon() {
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	for file in $(files 'runtime/simd/*.c' | grep -v -E '_(avx2|avx512)\.c$'); do
+		clang --target=aarch64-linux-gnu -std=c11 -O2 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+			-Werror -ffp-contract=off -D_GNU_SOURCE $includes -c -o /dev/null "$file" || return 1
+	done
+}
 
 static_analysis() {
 	# shellcheck disable=SC2046,SC2086 # lists of words

@@ -19,7 +19,7 @@ qemu='dpkg-dev patch meson ninja-build libglib2.0-dev libpixman-1-dev zlib1g-dev
 vm='seabios qemu-system-data busybox-static cpio kmod xz-utils python3'
 data='apt python3 python3-pip python3-venv ca-certificates'
 test='python3 libclang-rt-dev'
-lint='clang-format clang-tidy cppcheck sparse shellcheck pyflakes3 git coccinelle'
+lint='libc6-dev-arm64-cross clang-format clang-tidy cppcheck sparse shellcheck pyflakes3 git coccinelle'
 # The distribution's PyTorch multiplies with the BLAS that is there; the reference one is no peer.
 # shellcheck disable=SC2034
 golden='python3-torch python3-numpy libopenblas0-pthread'

@@ -243,14 +243,11 @@ uint16_t rig_stuck(const struct xbar_params *params, const struct place *place,
 uint16_t rig_conductance(const struct analog *analog, size_t column, uint32_t row)
 {
 	const uint8_t *cells = analog->cells + column * analog->column_bytes;
-	uint16_t numbers[KERNEL_GROUP];
 
-	ck_assert_uint_lt(row, analog->column_cells);
-	if (analog->packed)
-		xbar_unpack_scalar(cells, analog->column_cells, numbers);
-	else
-		memcpy(numbers, cells, analog->column_cells * sizeof(*numbers));
-	return numbers[row];
+	if (!analog->packed)
+		return ((const uint16_t *)(const void *)cells)[row];
+	cells += xbar_packed_at(row);
+	return (uint16_t)((cells[0] | cells[1] << 8) >> xbar_packed_shift(row) & PACKED_MOST);
 }
 
 uint64_t rig_seed(void)

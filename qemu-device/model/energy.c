@@ -115,7 +115,7 @@ static struct lines count_lines(const struct mvm_work *work, uint32_t tile_rows,
 
 	for (uint32_t top = 0; top < work->rows; top += tile_rows) {
 		uint32_t bottom = least(top + tile_rows, work->rows);
-		const float *scale = work->scale;
+		const float *scale = work->partials ? NULL : work->scale;
 		uint64_t rows = bottom - top;
 
 		if (scale && work->tile_scale)

@@ -44,6 +44,7 @@ void xbar_energy_charge_digital(const struct xbar_params *params, const struct d
  * @vectors: how many
  * @factor: of the inputs, or NULL
  * @scale: of the columns, or NULL
+ * @partials: sums of each row of tiles are asked for, which are before the scale
  *
  * An input whose factor (in transpose also: whose scale) is 0 is not driven, and forward a column whose scale is 0 is not converted: the
  * product knows them without. Of a tile where nothing is driven, or nothing converted, nothing is read.
@@ -56,6 +57,7 @@ struct mvm_work {
 	uint64_t vectors;
 	const float *factor;
 	const float *scale;
+	bool partials;
 };
 
 /* Arrays, drivers, converters, shift-adds and time. */

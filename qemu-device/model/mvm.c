@@ -236,8 +236,8 @@ static void charge(const struct xbar *xbar, const struct step *step, const struc
 					  .tile_scale = mvm->tile_scale,
 					  .vectors = count,
 					  .factor = mvm->factor,
-					  /* Partial sums are before the scale. */
-					  .scale = mvm->partials.memory ? NULL : mvm->scale };
+					  .scale = mvm->scale,
+					  .partials = mvm->partials.memory };
 	const struct view *views[] = { &step->input, &step->output, &step->factor,
 				       &step->scale, &step->bias,   &step->partials };
 

@@ -60,9 +60,11 @@ void lf_lorafusion_defaults(struct lf_lorafusion_options *options);
  * @method: receives the method; free with lf_method_free()
  * @error: reason on failure
  *
- * Trained are one coefficient per module and block (or one per module), and a magnitude per output of every adapted layer (DoRA): with h = W0 x + dW x, y =
- * m / n * h + bias and n = ||W0 + dW|| per output, which is recomputed before every step and held fixed in the
+ * Trained are one coefficient per module and block (or one per module), and a magnitude per output of every adapted layer (DoRA): with h =
+ * W0 x + dW x, y = m / n * h + bias and n = ||W0 + dW|| per output, which is recomputed before every step and held fixed in the
  * gradient. No cell is written.
+ *
+ * Return: 0, -EINVAL (an option out of range), -ENOMEM, -ENOSPC.
  */
 int lf_lorafusion_create(struct lf_encoder *encoder, struct lf_pool *pool,
 			 const struct lf_lorafusion_options *options, struct lf_method **method,

@@ -94,16 +94,18 @@ START_TEST(isaac_costs_what_was_published)
 END_TEST
 
 /* One vector of ones through 2 x 2 arrays of isaac, each a step of 1, with @factor and @scale where they are not NULL. */
-static struct lf_completion four_arrays(bool transpose, float *factor, float *scale, float *output)
+static struct lf_completion four_arrays(bool transpose, float *factor, float *scale, float *output,
+					float *partials)
 {
 	enum { ROWS = 256, COLS = 32 };
 	static int8_t weights[ROWS * COLS];
 	uint32_t inputs = transpose ? COLS : ROWS, outputs = transpose ? ROWS : COLS;
 	float x[ROWS];
-	struct buffer buffers[4] = { { x, 4 * inputs },
+	struct buffer buffers[5] = { { x, 4 * inputs },
 				     { output, 4 * outputs },
 				     { factor ? factor : x, 4 * inputs },
-				     { scale ? scale : x, 4 * COLS } };
+				     { scale ? scale : x, 4 * COLS },
+				     { partials ? partials : x, 4 * 2 * COLS } };
 	struct lf_command command = {
 		.opcode = LF_OP_MVM,
 		.flags = transpose ? LF_MVM_TRANSPOSE : 0,
@@ -114,6 +116,9 @@ static struct lf_completion four_arrays(bool transpose, float *factor, float *sc
 			    .buffer = factor ? 2 : 0 },
 		.scale = { .space = scale ? LF_SPACE_BUFFER : LF_SPACE_NONE,
 			   .buffer = scale ? 3 : 0 },
+		.partials = { .space = partials ? LF_SPACE_BUFFER : LF_SPACE_NONE,
+			      .buffer = partials ? 4 : 0,
+			      .stride = partials ? 4 * 2 * COLS : 0 },
 	};
 	struct lf_completion record;
 	struct rig rig;
@@ -124,7 +129,7 @@ static struct lf_completion four_arrays(bool transpose, float *factor, float *sc
 		x[at] = 1.0f;
 	rig_open(&rig, "isaac", "tiles=4,multiply_energy_aj=0,add_energy_aj=0,scratch_energy_aj=0");
 	command.matrix = rig_matrix(&rig, ROWS, COLS, weights);
-	ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 4), LF_STATUS_OK);
+	ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 5), LF_STATUS_OK);
 	record = rig.completion;
 	rig_close(&rig);
 	return record;
@@ -139,28 +144,35 @@ START_TEST(what_a_zero_takes_out_is_not_read)
 
 	for (uint32_t at = 0; at < 256; at++)
 		ones[at] = 1.0f;
-	whole = four_arrays(transpose, ones, ones, output);
-	part = four_arrays(transpose, NULL, NULL, output);
+	whole = four_arrays(transpose, ones, ones, output, NULL);
+	part = four_arrays(transpose, NULL, NULL, output, NULL);
 	ck_assert_mem_eq(part.energy_aj, whole.energy_aj, sizeof(whole.energy_aj));
 	ck_assert_uint_eq(whole.mac_count, 256 * 32);
 
 	/* The second half of the columns: of a whole column of tiles, nothing is left. */
 	for (uint32_t at = 0; at < 32; at++)
 		some[at] = at < 16 ? 1.0f : -0.0f;
-	part = four_arrays(transpose, NULL, some, output);
+	part = four_arrays(transpose, NULL, some, output, NULL);
 	ck_assert_uint_eq(part.conversions, whole.conversions / 2);
 	ck_assert_uint_eq(part.mac_count, whole.mac_count / 2);
 	for (int component = 0; component <= LF_ENERGY_ADC; component++)
 		ck_assert_uint_eq(part.energy_aj[component], whole.energy_aj[component] / 2);
 	ck_assert_uint_eq(part.busy_ns, whole.busy_ns);
-	if (!transpose)
+	if (!transpose) {
+		float partials[2 * 32];
+
 		ck_assert(output[15] != 0.0f && output[16] == 0.0f);
+		/* Partial sums are before the scale. */
+		part = four_arrays(transpose, NULL, some, output, partials);
+		ck_assert_uint_eq(part.conversions, whole.conversions);
+		ck_assert(output[16] == 0.0f && partials[16] != 0.0f);
+	}
 
 	/* One line of each tile, of those that are driven forward and of the columns in transpose. */
 	memcpy(some, ones, sizeof(some));
 	some[3] = 0.0f;
 	some[transpose ? 19 : 131] = 0.0f;
-	part = four_arrays(transpose, some, NULL, output);
+	part = four_arrays(transpose, some, NULL, output, NULL);
 	ck_assert_uint_eq(part.conversions, whole.conversions);
 	ck_assert_uint_eq(part.energy_aj[LF_ENERGY_ARRAY], whole.energy_aj[LF_ENERGY_ARRAY]);
 	ck_assert_uint_eq(whole.energy_aj[LF_ENERGY_DAC] - part.energy_aj[LF_ENERGY_DAC],
@@ -168,7 +180,7 @@ START_TEST(what_a_zero_takes_out_is_not_read)
 
 	/* Nothing at all. */
 	memset(some, 0, sizeof(some));
-	part = four_arrays(transpose, some, NULL, output);
+	part = four_arrays(transpose, some, NULL, output, NULL);
 	ck_assert_uint_eq(part.conversions + part.mac_count + part.busy_ns, 0);
 	ck_assert_uint_eq(part.mvm_count, 1);
 	ck_assert_uint_eq(part.energy_aj[LF_ENERGY_ARRAY], 0);

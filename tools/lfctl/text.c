@@ -46,6 +46,10 @@ struct presentation {
 #define COST "counted; energy and device time are modelled"
 
 static const struct presentation presentations[] = {
+	{ "states", "accuracy", "accuracy", UNIT_SHARE },
+	{ "states", "accuracy_sd", "sd", UNIT_SHARE },
+	{ "states", "cells_written", "cells written", UNIT_COUNT },
+	{ "states", "spent_pj", "energy pJ", UNIT_COUNT },
 	{ "ideal", "accuracy", "accuracy (counted)", UNIT_SHARE },
 	{ "ideal", "majority", "commonest label", UNIT_SHARE },
 	{ "points", "accuracy", "accuracy", UNIT_SHARE },
@@ -94,6 +98,15 @@ static const struct presentation presentations[] = {
 	{ "accuracy", "zero_shot", "zero-shot", UNIT_SHARE },
 	{ "accuracy", "lorafusion", "LoRAFusion", UNIT_SHARE },
 	{ "accuracy", "lora", "LoRA", UNIT_SHARE },
+	{ "accuracy", "dora", "DoRA", UNIT_SHARE },
+	{ "accuracy", "vera", "VeRA", UNIT_SHARE },
+	{ "accuracy", "ia3", "IA3", UNIT_SHARE },
+	{ "accuracy", "bitfit", "BitFit", UNIT_SHARE },
+	{ "accuracy", "magnitude", "magnitudes alone", UNIT_SHARE },
+	{ "accuracy", "full", "full fine-tuning", UNIT_SHARE },
+	{ "accuracy", "uniform", "uniform average", UNIT_SHARE },
+	{ "accuracy", "best_single", "best single module", UNIT_SHARE },
+	{ "accuracy", "lorahub", "LoraHub", UNIT_SHARE },
 	{ "accuracy", "head", "head alone", UNIT_SHARE },
 	{ "accuracy", "macro_f1", "macro F1 of the adapted", UNIT_SHARE },
 	{ "accuracy", "difference_ci95", "gain over zero-shot, 95 %", UNIT_INTERVAL },

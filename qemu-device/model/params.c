@@ -43,6 +43,9 @@ struct key {
 			value                                                                   \
 	}
 
+/* Most of a coefficient of a polynomial. */
+#define COEFFICIENT (10 * XBAR_ONE)
+
 static const struct key keys[] = {
 	KEY(tiles, U32, "", 1, 1 << 24, "tiles of the device; fixed by its backing store"),
 	KEY(tile_rows, U32, "", 4, KERNEL_GROUP, "rows of a tile, a multiple of 4 (ISAAC: 128)"),
@@ -120,8 +123,21 @@ static const struct key keys[] = {
 	KEY(relax_mean, SIGNED_PARTS, "Gmax", -XBAR_ONE, XBAR_ONE,
 	    "mean drift for each factor e of age beyond relax_start_ms"),
 	KEY(relax_sigma, PARTS, "Gmax", 0, XBAR_ONE, "spread of relaxation at relax_start_ms"),
+	KEY(relax_sigma_g1, SIGNED_PARTS, "Gmax", -COEFFICIENT, COEFFICIENT,
+	    "what it is more for a target of Gmax, in proportion to the target"),
+	KEY(relax_sigma_g2, SIGNED_PARTS, "Gmax", -COEFFICIENT, COEFFICIENT, "with its square"),
+	KEY(relax_sigma_g3, SIGNED_PARTS, "Gmax", -COEFFICIENT, COEFFICIENT, "with its cube"),
+	KEY(relax_sigma_g4, SIGNED_PARTS, "Gmax", -COEFFICIENT, COEFFICIENT,
+	    "with its fourth power"),
 	KEY(relax_sigma_slope, PARTS, "Gmax", 0, XBAR_ONE,
 	    "growth of that spread for each factor e of age"),
+	KEY(relax_sigma_slope_g1, SIGNED_PARTS, "Gmax", -COEFFICIENT, COEFFICIENT,
+	    "what it is more for a target of Gmax, in proportion to the target"),
+	KEY(relax_sigma_slope_g2, SIGNED_PARTS, "Gmax", -COEFFICIENT, COEFFICIENT,
+	    "with its square"),
+	KEY(relax_sigma_slope_g3, SIGNED_PARTS, "Gmax", -COEFFICIENT, COEFFICIENT, "with its cube"),
+	KEY(relax_sigma_slope_g4, SIGNED_PARTS, "Gmax", -COEFFICIENT, COEFFICIENT,
+	    "with its fourth power"),
 	KEY(relax_start_ms, U32, "ms", 1, 1000000000, "age from which relaxation is counted"),
 	KEY_OR(retention_s, U64, "s", 1, 1000000000000, "infinite", XBAR_INFINITE,
 	       "time in which a cell loses 63 % of its conductance at 25 °C"),

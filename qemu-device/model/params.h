@@ -127,11 +127,20 @@ struct xbar_params {
 
 	/*
 	 * From relax_start_ms after it was written on, at the age t a cell has moved by
-	 * relax_mean * ln(t / start) + N(0, relax_sigma + relax_sigma_slope * ln(t / start)), at once by relax_sigma.
+	 * relax_mean * ln(t / start) + N(0, sigma + slope * ln(t / start)), at once by sigma. Both are polynomials in the target
+	 * conductance g: relax_sigma + relax_sigma_g1 g + .. + relax_sigma_g4 g^4, the slope likewise.
 	 */
 	int32_t relax_mean;
 	uint32_t relax_sigma;
+	int32_t relax_sigma_g1;
+	int32_t relax_sigma_g2;
+	int32_t relax_sigma_g3;
+	int32_t relax_sigma_g4;
 	uint32_t relax_sigma_slope;
+	int32_t relax_sigma_slope_g1;
+	int32_t relax_sigma_slope_g2;
+	int32_t relax_sigma_slope_g3;
+	int32_t relax_sigma_slope_g4;
 	uint32_t relax_start_ms;
 
 	/* What is above the smallest conductance decays with this time constant at 25 °C, Arrhenius; XBAR_INFINITE. */
@@ -185,6 +194,14 @@ uint32_t xbar_params_weight_bytes(const struct xbar_params *params);
 
 /* Largest sum that a conversion can see, in levels of one cell. */
 uint32_t xbar_params_full_scale(const struct xbar_params *params);
+
+/* The spread of relaxation at its start, and its growth for each factor e of age, of cells whose target is @g; may be below 0. */
+double xbar_params_relax_sigma(const struct xbar_params *params, double g);
+double xbar_params_relax_slope(const struct xbar_params *params, double g);
+
+/* Whether cells relax, and whether they go on to after the start of relaxation. */
+bool xbar_params_relaxes(const struct xbar_params *params);
+bool xbar_params_drifts(const struct xbar_params *params);
 
 /* Offset of a converter whose step is @step. */
 int32_t xbar_params_offset(const struct xbar_params *params, uint32_t step);

@@ -57,6 +57,46 @@ uint32_t xbar_params_full_scale(const struct xbar_params *params)
 	return lines * ((1u << params->cell_bits) - 1);
 }
 
+static double polynomial(uint32_t constant, const int32_t coefficients[4], double g)
+{
+	double sum = coefficients[3];
+
+	for (int power = 3; power > 0; power--)
+		sum = sum * g + coefficients[power - 1];
+	return (sum * g + constant) / XBAR_ONE;
+}
+
+double xbar_params_relax_sigma(const struct xbar_params *params, double g)
+{
+	const int32_t coefficients[4] = { params->relax_sigma_g1, params->relax_sigma_g2,
+					  params->relax_sigma_g3, params->relax_sigma_g4 };
+
+	return polynomial(params->relax_sigma, coefficients, g);
+}
+
+double xbar_params_relax_slope(const struct xbar_params *params, double g)
+{
+	const int32_t coefficients[4] = { params->relax_sigma_slope_g1,
+					  params->relax_sigma_slope_g2,
+					  params->relax_sigma_slope_g3,
+					  params->relax_sigma_slope_g4 };
+
+	return polynomial(params->relax_sigma_slope, coefficients, g);
+}
+
+bool xbar_params_drifts(const struct xbar_params *params)
+{
+	return params->relax_mean || params->relax_sigma_slope || params->relax_sigma_slope_g1 ||
+	       params->relax_sigma_slope_g2 || params->relax_sigma_slope_g3 ||
+	       params->relax_sigma_slope_g4;
+}
+
+bool xbar_params_relaxes(const struct xbar_params *params)
+{
+	return xbar_params_drifts(params) || params->relax_sigma || params->relax_sigma_g1 ||
+	       params->relax_sigma_g2 || params->relax_sigma_g3 || params->relax_sigma_g4;
+}
+
 int32_t xbar_params_offset(const struct xbar_params *params, uint32_t step)
 {
 	if (params->adc_offset != XBAR_OFFSET_AUTO)
@@ -153,7 +193,15 @@ static int check_float(const struct xbar_params *params, char *message)
 		{ "read_noise", params->read_noise },
 		{ "relax_mean", params->relax_mean },
 		{ "relax_sigma", params->relax_sigma },
+		{ "relax_sigma_g1", params->relax_sigma_g1 },
+		{ "relax_sigma_g2", params->relax_sigma_g2 },
+		{ "relax_sigma_g3", params->relax_sigma_g3 },
+		{ "relax_sigma_g4", params->relax_sigma_g4 },
 		{ "relax_sigma_slope", params->relax_sigma_slope },
+		{ "relax_sigma_slope_g1", params->relax_sigma_slope_g1 },
+		{ "relax_sigma_slope_g2", params->relax_sigma_slope_g2 },
+		{ "relax_sigma_slope_g3", params->relax_sigma_slope_g3 },
+		{ "relax_sigma_slope_g4", params->relax_sigma_slope_g4 },
 		{ "retention_s", params->retention_s != XBAR_INFINITE },
 		{ "stuck_on", params->stuck_on },
 		{ "stuck_off", params->stuck_off },
@@ -241,7 +289,6 @@ static int check_converters(const struct xbar_params *params, char *message)
 static int check_cells(const struct xbar_params *params, char *message)
 {
 	bool ideal = params->adc_bits == XBAR_ADC_IDEAL, verifies = params->verify_tolerance;
-	bool relaxes = params->relax_mean || params->relax_sigma || params->relax_sigma_slope;
 	bool lasts = params->endurance == XBAR_INFINITE;
 	const struct condition conditions[] = {
 		{ "adc_step", ideal, "ideal converters have no step" },
@@ -257,7 +304,7 @@ static int check_cells(const struct xbar_params *params, char *message)
 		{ "read_noise_of",
 		  !params->read_noise && params->read_noise_of != XBAR_READ_NOISE_RANGE,
 		  "there is no read_noise" },
-		{ "relax_start_ms", !relaxes, "nothing relaxes" },
+		{ "relax_start_ms", !xbar_params_relaxes(params), "nothing relaxes" },
 		{ "retention_activation_mev",
 		  params->retention_s == XBAR_INFINITE && params->retention_activation_mev,
 		  "retention_s is infinite" },
@@ -269,6 +316,18 @@ static int check_cells(const struct xbar_params *params, char *message)
 		return refuse(
 			message,
 			"program_sigma_slope: the spread is below 0 at the largest conductance");
+	/* Polynomials, where cells are told to be. */
+	for (int step = 0; step <= 1000; step++) {
+		double g = step / 1000.0;
+
+		if (xbar_params_relax_sigma(params, g) < 0.0 ||
+		    xbar_params_relax_slope(params, g) < 0.0)
+			return refuse(message, "%s: the spread is below 0 at %g of Gmax",
+				      xbar_params_relax_slope(params, g) < 0.0
+					      ? "relax_sigma_slope_g1"
+					      : "relax_sigma_g1",
+				      g);
+	}
 	if ((uint64_t)params->stuck_on + params->stuck_off > XBAR_ONE)
 		return refuse(message, "stuck_off: with stuck_on more than all cells");
 	return check_given(params, conditions, sizeof(conditions) / sizeof(conditions[0]), message);

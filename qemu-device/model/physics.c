@@ -14,7 +14,8 @@
  * knows nothing of: a pulse may leave a cell below or above it. A conductance stays between 0 and 2 Gmax.
  *
  * Relaxation: log-time, as measured by Falcone et al. (mean -0.089 ln t uS, sigma 0.412 + 0.042 ln t uS) and by Wan et al. for
- * RRAM: from relax_start on, G moves by mean ln(t / start) + z (sigma + slope ln(t / start)). z is one draw for a cell and
+ * RRAM: from relax_start on, G moves by mean ln(t / start) + z (sigma + slope ln(t / start)), sigma and slope polynomials in the
+ * target, since cells in the middle of the range are found to move more than those at its ends. z is one draw for a cell and
  * a write, so that a cell goes one way. Phase change memory's power law is not ReRAM's and not modelled.
  *
  * Retention: what differs from Gmin decays exponentially, with a time constant that follows Arrhenius' law from 25 °C.
@@ -143,16 +144,16 @@ void xbar_physics_of(const struct xbar_params *params, const struct history *his
 
 		physics->target[level] = target;
 		physics->sigma[level] = sigma > 0.0 ? sigma : 0.0;
+		physics->relax_sigma[level] = xbar_params_relax_sigma(params, target) +
+					      xbar_params_relax_slope(params, target) * folds;
 	}
 	physics->programs = params->program_sigma || params->program_sigma_slope;
 	if (params->verify_tolerance) {
 		physics->tolerance = parts(params->verify_tolerance);
 		physics->most_pulses = params->verify_pulses;
 	}
-	physics->relaxes = params->relax_mean || params->relax_sigma || params->relax_sigma_slope;
+	physics->relaxes = xbar_params_relaxes(params);
 	physics->relax_shift = parts(params->relax_mean) * folds;
-	physics->relax_sigma =
-		parts(params->relax_sigma) + parts(params->relax_sigma_slope) * folds;
 	physics->kept = retention_left(params, history);
 	physics->warmth = 1.0 + parts(params->temperature_coefficient) *
 					(history->temperature_mc / 1000.0 - 25.0);
@@ -245,11 +246,11 @@ static void program_stuck(const struct physics *physics, uint32_t level, uint16_
 	cell->conductance = limit(g * physics->warmth);
 }
 
-/* What time and temperature do to a conductance; @z is the draw of relaxation. */
-static double age(const struct physics *physics, double g, double z)
+/* What time and temperature do to a conductance; @z is the draw of relaxation, @sigma its spread. */
+static double age(const struct physics *physics, double g, double sigma, double z)
 {
 	if (physics->relaxes)
-		g += physics->relax_shift + physics->relax_sigma * z;
+		g += physics->relax_shift + sigma * z;
 	return limit((physics->g_min + (limit(g) - physics->g_min) * physics->kept) *
 		     physics->warmth);
 }
@@ -270,7 +271,7 @@ static void at(const struct physics *physics, const struct place *place, uint32_
 	if (physics->relaxes)
 		z = gaussian(block);
 	g = program(physics, place, level, block, cell);
-	cell->conductance = age(physics, g, z);
+	cell->conductance = age(physics, g, physics->relax_sigma[level], z);
 }
 
 void xbar_physics_at(const struct physics *physics, const struct place *place, uint32_t wear,
@@ -291,6 +292,7 @@ void xbar_physics_at(const struct physics *physics, const struct place *place, u
  * @first: first words of the counters of its draws
  * @targets: of its cells
  * @sigmas: of their pulses
+ * @relax_sigmas: of their relaxation
  * @g: conductances
  * @written: may be NULL
  */
@@ -298,6 +300,7 @@ struct column {
 	uint32_t first[DRAWS_MAX];
 	double targets[DRAWS_MAX];
 	double sigmas[DRAWS_MAX];
+	double relax_sigmas[DRAWS_MAX];
 	double g[DRAWS_MAX];
 	struct draws draws;
 	struct written *written;
@@ -378,7 +381,8 @@ static void column_write(const struct physics *physics, const struct place *plac
 		memcpy(column->g, column->targets, rows * sizeof(*column->g));
 	}
 	for (uint32_t row = 0; row < rows; row++)
-		column->g[row] = age(physics, column->g[row], relax[row]);
+		column->g[row] =
+			age(physics, column->g[row], column->relax_sigmas[row], relax[row]);
 }
 
 /* Faults of a column, LF_CELL_*; false when none of its cells can have any. */
@@ -458,6 +462,7 @@ void xbar_physics_column(const struct physics *physics, const struct place *plac
 		column.first[row] = first_word(place) + row;
 		column.targets[row] = physics->target[levels[row]];
 		column.sigmas[row] = physics->sigma[levels[row]];
+		column.relax_sigmas[row] = physics->relax_sigma[levels[row]];
 	}
 	column_write(physics, place, rows, &column);
 	column_stuck(physics, place, wear, levels, rows, &column);
@@ -473,15 +478,17 @@ double xbar_physics_erased(const struct physics *physics, const struct place *pl
 
 double xbar_physics_bound(const struct physics *physics)
 {
-	double bound = 1.0;
+	double bound = 1.0, relaxation = 0.0;
 
 	for (uint32_t level = 0; level < PHYSICS_LEVELS; level++) {
 		double top = physics->target[level] + GAUSSIAN_BOUND * physics->sigma[level];
 
 		bound = top > bound ? top : bound;
+		if (physics->relax_sigma[level] > relaxation)
+			relaxation = physics->relax_sigma[level];
 	}
 	bound += (physics->relax_shift > 0.0 ? physics->relax_shift : 0.0) +
-		 GAUSSIAN_BOUND * physics->relax_sigma;
+		 GAUSSIAN_BOUND * relaxation;
 	return limit(bound * physics->warmth);
 }
 
@@ -501,10 +508,9 @@ bool xbar_physics_is_exact(const struct xbar_params *params, uint32_t stuck_part
 	if (params->format == LF_FORMAT_FP32)
 		return true;
 	return params->on_off_ratio == XBAR_INFINITE && !params->program_sigma &&
-	       !params->program_sigma_slope && !params->relax_mean && !params->relax_sigma &&
-	       !params->relax_sigma_slope && params->retention_s == XBAR_INFINITE &&
-	       !params->stuck_on && !params->stuck_off && !stuck_parts &&
-	       params->endurance == XBAR_INFINITE &&
+	       !params->program_sigma_slope && !xbar_params_relaxes(params) &&
+	       params->retention_s == XBAR_INFINITE && !params->stuck_on && !params->stuck_off &&
+	       !stuck_parts && params->endurance == XBAR_INFINITE &&
 	       (!params->temperature_coefficient || temperature_mc == 25000);
 }
 
@@ -528,8 +534,7 @@ uint64_t xbar_physics_age(const struct xbar_params *params, uint64_t age_ns, uin
 	uint64_t start_ns = params->relax_start_ms * 1000000ull, width = 1, first;
 
 	*next_ns = UINT64_MAX;
-	if (!params->relax_mean && !params->relax_sigma_slope &&
-	    params->retention_s == XBAR_INFINITE)
+	if (!xbar_params_drifts(params) && params->retention_s == XBAR_INFINITE)
 		return 0;
 	if (age_ns < start_ns) {
 		*next_ns = start_ns;

@@ -72,7 +72,7 @@ struct cell {
  * @programs: whether a pulse draws
  * @relaxes: whether relaxation draws
  * @relax_shift: what the age has moved the mean by
- * @relax_sigma: and the spread
+ * @relax_sigma: and the spread, of each level
  * @kept: share of what is above @g_min that retention has left
  * @warmth: factor of the temperature
  * @stuck_on: a draw of 32 bits below it is of a cell that is stuck on,
@@ -96,7 +96,7 @@ struct physics {
 	bool programs;
 	bool relaxes;
 	double relax_shift;
-	double relax_sigma;
+	double relax_sigma[PHYSICS_LEVELS];
 	double kept;
 	double warmth;
 	uint64_t stuck_on;

@@ -195,8 +195,7 @@ static uint32_t effects_of(const struct xbar_params *params)
 	const bool present[LF_EFFECTS] = {
 		[LF_EFFECT_PROGRAMMING] = params->program_sigma || params->program_sigma_slope,
 		[LF_EFFECT_READ_NOISE] = params->read_noise,
-		[LF_EFFECT_RELAXATION] =
-			params->relax_mean || params->relax_sigma || params->relax_sigma_slope,
+		[LF_EFFECT_RELAXATION] = xbar_params_relaxes(params),
 		[LF_EFFECT_RETENTION] = params->retention_s != XBAR_INFINITE,
 		[LF_EFFECT_STUCK] = params->stuck_on || params->stuck_off,
 		[LF_EFFECT_ON_OFF_RATIO] = params->on_off_ratio != XBAR_INFINITE,

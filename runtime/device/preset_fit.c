@@ -132,6 +132,12 @@ static void set_reading(struct setting *setting, const struct fit_reading *fit)
 
 static void set_relaxation(struct setting *setting, const struct fit_relaxation *fit)
 {
+	/* One number for all conductances: what the base says of their differences is of other cells. */
+	static const char *const of_the_base[] = {
+		"relax_sigma_g1",	"relax_sigma_g2",	"relax_sigma_g3",
+		"relax_sigma_g4",	"relax_sigma_slope_g1", "relax_sigma_slope_g2",
+		"relax_sigma_slope_g3", "relax_sigma_slope_g4",
+	};
 	const struct fit_number start = { fit->start_seconds * 1000, 0 };
 
 	if (fit->times < 2) {
@@ -139,6 +145,8 @@ static void set_relaxation(struct setting *setting, const struct fit_relaxation 
 		       "relax_mean, relax_sigma: not fitted, fewer than two ages (column seconds) with ten cells");
 		return;
 	}
+	for (size_t i = 0; i < sizeof(of_the_base) / sizeof(of_the_base[0]); i++)
+		set_text(setting, of_the_base[i], "0");
 	set_number(setting, "relax_start_ms", &start, 0, fit->count);
 	set_number(setting, "relax_mean", &fit->mean, 6, fit->count);
 	add_residual(setting, fit->mean_misfit, "mean at an age less the fitted one, rms");

@@ -314,6 +314,34 @@ static double level_after(const struct xbar_params *params, double seconds, int3
 	return cell.conductance;
 }
 
+/* Sigma and slope are polynomials in the target. */
+START_TEST(relaxation_depends_on_the_conductance)
+{
+	struct xbar_params *params = params_with(
+		"on_off_ratio=10,relax_sigma=0.001,relax_sigma_g1=0.02,relax_sigma_g2=0.01,"
+		"relax_sigma_g3=-0.03,relax_sigma_g4=0.004,relax_sigma_slope=0.0005,"
+		"relax_sigma_slope_g1=-0.0004,relax_sigma_slope_g2=0.0011,"
+		"relax_sigma_slope_g3=0.002,relax_sigma_slope_g4=-0.0007");
+	struct history history = young;
+
+	history.age_ns = 1000 * SECOND;
+	for (uint32_t level = 0; level < 4; level++) {
+		double g = 0.1 + 0.3 * level, sigma, slope;
+		struct cell *cells = draw_cells(params, &history, level, CELLS);
+		uint32_t count;
+		double *values = conductances_of(cells, CELLS, &count);
+
+		sigma = 0.001 + 0.02 * g + 0.01 * pow(g, 2) - 0.03 * pow(g, 3) + 0.004 * pow(g, 4);
+		slope = 0.0005 - 0.0004 * g + 0.0011 * pow(g, 2) + 0.002 * pow(g, 3) -
+			0.0007 * pow(g, 4);
+		check_moments(values, count, g, pow(sigma + slope * log(1000.0), 2));
+		free(values);
+		free(cells);
+	}
+	xbar_params_free(params);
+}
+END_TEST
+
 /* exp(-t / tau) of what is above the smallest, tau by Arrhenius. */
 START_TEST(retention_is_exponential_and_arrhenius)
 {
@@ -504,6 +532,7 @@ END_TEST
 #define EVERYTHING                                                                           \
 	"on_off_ratio=20,program_sigma=0.03,program_sigma_slope=0.01,verify_tolerance=0.02," \
 	"verify_pulses=7,relax_mean=-0.001,relax_sigma=0.01,relax_sigma_slope=0.001,"        \
+	"relax_sigma_g1=0.01,relax_sigma_slope_g3=0.001,"                                    \
 	"retention_s=100000,retention_activation_mev=500,stuck_on=0.01,stuck_off=0.01,"      \
 	"endurance=100,endurance_spread=1,worn_on=0.5,temperature_coefficient=0.001"
 
@@ -570,6 +599,8 @@ START_TEST(no_parameter_is_ignored)
 		{ "relax_mean", "-0.03" },
 		{ "relax_sigma", "0.09" },
 		{ "relax_sigma_slope", "0.02" },
+		{ "relax_sigma_g1", "0.5" },
+		{ "relax_sigma_slope_g2", "0.05" },
 		{ "retention_s", "5000" },
 		{ "stuck_on", "0.3" },
 		{ "stuck_off", "0.3" },
@@ -674,6 +705,7 @@ int main(void)
 	tcase_add_loop_test(tests, verifying_truncates_and_repeats, 0, 3);
 	tcase_add_test(tests, a_cell_told_to_hold_nothing_verifies_more_easily);
 	tcase_add_test(tests, relaxation_follows_the_logarithm_of_time);
+	tcase_add_test(tests, relaxation_depends_on_the_conductance);
 	tcase_add_test(tests, retention_is_exponential_and_arrhenius);
 	tcase_add_test(tests, temperature_changes_conduction_linearly);
 	tcase_add_test(tests, stuck_cells_are_as_many_as_said);

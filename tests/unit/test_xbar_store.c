@@ -762,6 +762,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_committed_matrix_lasts);
 	tcase_add_test(tests, a_torn_matrix_is_dropped);
 	tcase_add_test(tests, dirty_tiles_are_erased_before_they_are_used);

@@ -67,12 +67,14 @@ def test_eval_repeats_what_train_found():
 
 def test_threads_and_kernels_change_no_bit():
     with fixture.bench(deployed=True) as bench:
-        found = []
-        for threads, simd in itertools.product("13", ("scalar", "auto")):
-            options, read = outputs(bench, "adapted")
-            bench.train("--threads", threads, "--simd", simd, *options)
-            found.append(read())
-        ktap.equal([other == found[0] for other in found], [True] * 4)
+        for method in ((), ("--coefficients", "model", "--no-magnitude", "--prune", "0.4"),
+                       ("--method", "lorahub", "--evaluations", "10")):
+            found = []
+            for threads, simd in itertools.product("13", ("scalar", "auto")):
+                options, read = outputs(bench, "adapted")
+                bench.train(*method, "--threads", threads, "--simd", simd, *options)
+                found.append(read())
+            ktap.equal([other == found[0] for other in found], [True] * 4)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bits():

@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "qemu-device/model/image.h"
 #include "runtime/device/inproc.h"
 
 /*
@@ -31,6 +32,15 @@ static int set_size(int fd, uint64_t bytes)
 	if (errno != EOPNOTSUPP || ftruncate(fd, (off_t)bytes))
 		return -errno;
 	return 0;
+}
+
+/* Whether the file is a device's, if of another version or size: the model says what is wrong with it. */
+static bool is_image(int fd)
+{
+	uint64_t magic = 0;
+
+	return pread(fd, &magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
+	       magic == IMAGE_MAGIC;
 }
 
 /*
@@ -58,7 +68,7 @@ static int open_file(struct inproc_memory *memory, const char *path, uint64_t by
 	if (!S_ISREG(status.st_mode))
 		return lf_error_set(error, -EINVAL, "memory %s: not a regular file", path);
 	memory->bytes = (uint64_t)status.st_size;
-	if (memory->bytes >= bytes)
+	if (memory->bytes >= bytes || is_image(memory->fd))
 		return 0;
 	if (memory->bytes)
 		return lf_error_set(error, -EPROTO,

@@ -278,8 +278,39 @@ START_TEST(test_foreign_memory)
 	fclose(file);
 	ck_assert_mem_eq(text, "dear diary", 10);
 
+	/* Longer, and zeros but for what comes behind the device's own bytes. */
+	path = io_path("longer");
+	io_write_text(path, "");
+	ck_assert_int_eq(truncate(path, 64 << 20), 0);
+	file = fopen(path, "r+");
+	ck_assert_int_eq(fseek(file, (64 << 20) - 10, SEEK_SET), 0);
+	ck_assert_int_gt(fputs("dear diary", file), 0);
+	fclose(file);
+	ck_assert_ptr_null(open_memory("ideal", path, &error));
+	ck_assert_int_eq(error.code, -EILSEQ);
+	file = fopen(path, "r");
+	ck_assert_uint_eq(fread(text, 1, 10, file), 10);
+	fclose(file);
+	ck_assert_mem_eq(text, "\0\0\0\0\0\0\0\0\0\0", 10);
+
 	/* Of another geometry. */
 	path = io_path("cells");
+	lf_device_close(open_memory("ideal", path, NULL));
+	/* Of another version, which may have had fewer bytes. */
+	file = fopen(path, "r+");
+	ck_assert_int_eq(fseek(file, 8, SEEK_SET), 0);
+	ck_assert_int_eq(fputc(2, file), 2);
+	fclose(file);
+	ck_assert_int_eq(stat(path, &status), 0);
+	for (int i = 0; i < 3; i++) {
+		static const off_t missing[] = { 0, 4096, 8192 };
+
+		ck_assert_int_eq(truncate(path, status.st_size - missing[i]), 0);
+		ck_assert_ptr_null(open_memory("ideal", path, &error));
+		ck_assert_int_eq(error.code, -EPROTO);
+		ck_assert_ptr_nonnull(strstr(error.text, "format version 2"));
+	}
+	ck_assert_int_eq(unlink(path), 0);
 	lf_device_close(open_memory("ideal", path, NULL));
 	ck_assert_ptr_null(open_memory("ideal,tile_rows=64", path, &error));
 	ck_assert_int_eq(error.code, -EPROTO);

@@ -24,6 +24,7 @@ struct full {
 	struct lf_buffer
 		*constants;	  /* of a layer its biases [outputs], then its scales [outputs] */
 	struct lf_placed *placed; /* [sites]; NULL with a place on the host */
+	float *samples;		  /* of all @placed, one behind the other */
 	bool borrowed;		  /* they have begun with the deployed layers */
 	bool on_crossbars;
 };
@@ -82,6 +83,10 @@ static void forward_done(void *state, const struct lf_hook_call *call)
 
 	if (!full->on_crossbars)
 		lf_for_pieces(&work, forward_piece);
+	/* One of the lanes is enough, and what a trained method is applied to is not looked at. */
+	if (full->placed && call->training && !call->lane && !full->method.finished)
+		lf_placed_sample(&full->placed[full->sites.of[call->index]], call->x_data,
+				 call->tokens);
 }
 
 static void backward(void *state, struct lf_job *job, const struct lf_hook_call *call)
@@ -240,7 +245,23 @@ static void destroy(struct lf_method *method)
 	lf_sites_release(&full->sites);
 	free(full->first_weight);
 	free(full->placed);
+	free(full->samples);
 	free(full);
+}
+
+static uint32_t derived(const struct lf_method *method, struct lf_checkpoint_tensor *tensors)
+{
+	const struct full *full = (const struct full *)method;
+
+	if (!full->placed)
+		return 0;
+	*tensors = (struct lf_checkpoint_tensor){
+		.name = "samples",
+		.rank = 1,
+		.shape = { LF_PLACED_SAMPLES * full->sites.inputs },
+		.values = full->samples,
+	};
+	return 1;
 }
 
 static size_t share(const struct lf_method *method, uint32_t group, uint32_t index)
@@ -256,6 +277,7 @@ static const struct lf_method_ops method_ops = {
 	.share = share,
 	.start = start,
 	.prepare = prepare,
+	.derived = derived,
 	.destroy = destroy,
 };
 
@@ -270,7 +292,8 @@ static int make_placed(struct full *full, struct lf_error *error)
 	if (ret)
 		return ret;
 	full->placed = calloc(full->sites.count, sizeof(*full->placed));
-	if (!full->placed)
+	full->samples = calloc(LF_PLACED_SAMPLES * full->sites.inputs, sizeof(float));
+	if (!full->placed || !full->samples)
 		return lf_error_set(error, -ENOMEM, "full: no memory");
 	for (uint32_t at = 0; at < full->sites.count; at++) {
 		const struct lf_site *site = &full->sites.sites[at];
@@ -278,6 +301,7 @@ static int make_placed(struct full *full, struct lf_error *error)
 
 		linear->inputs = site->inputs;
 		linear->outputs = site->outputs;
+		full->placed[at].samples = full->samples + LF_PLACED_SAMPLES * site->first_input;
 		if (scaled) {
 			linear->scale = bias_view(full, site);
 			linear->scale.offset += site->outputs * sizeof(float);

@@ -90,6 +90,9 @@ static void forward_done(void *state, const struct lf_hook_call *call)
 
 	if (!lora->on_crossbars)
 		lora_add_forward(lora, call);
+	/* One of the lanes is enough, and what a trained method is applied to is not looked at. */
+	if (lora->crossbars && call->training && !call->lane && !lora->method.finished)
+		lora_crossbars_sample(lora, call, lora->on_crossbars ? NULL : trace_of(lora, call));
 }
 
 static void backward_piece(void *argument, size_t piece)
@@ -231,6 +234,13 @@ static int prepare(struct lf_method *method, struct lf_error *error)
 	return !ret && lora->on_crossbars ? lora_crossbars_write(lora, error) : ret;
 }
 
+static uint32_t derived(const struct lf_method *method, struct lf_checkpoint_tensor *tensors)
+{
+	const struct lora *lora = (const struct lora *)method;
+
+	return lora->crossbars ? lora_crossbars_tensors(lora, tensors) : 0;
+}
+
 void lora_release(struct lora *lora)
 {
 	lora_crossbars_release(lora);
@@ -257,6 +267,7 @@ static const struct lf_method_ops method_ops = {
 	.share = lora_share,
 	.start = lora_start,
 	.prepare = prepare,
+	.derived = derived,
 	.write = write_peft,
 	.destroy = destroy,
 };

@@ -67,6 +67,32 @@ void lora_crossbars_gradients(const struct lora *lora, const struct lf_hook_call
 			   lf_view_data(trace_view(lora, call, TRACE_V)));
 }
 
+void lora_crossbars_sample(const struct lora *lora, const struct lf_hook_call *call, const float *z)
+{
+	uint32_t at = lora->sites.of[call->index];
+
+	lf_placed_sample(&lora->crossbars->a[at], call->x_data, call->tokens);
+	lf_placed_sample(&lora->crossbars->b[at],
+			 z ? z : lf_view_data(trace_view(lora, call, TRACE_Z)), call->tokens);
+}
+
+uint32_t lora_crossbars_tensors(const struct lora *lora, struct lf_checkpoint_tensor *tensors)
+{
+	tensors[0] = (struct lf_checkpoint_tensor){
+		.name = "samples_A",
+		.rank = 1,
+		.shape = { LF_PLACED_SAMPLES * lora->sites.inputs },
+		.values = lora->crossbars->samples_a,
+	};
+	tensors[1] = (struct lf_checkpoint_tensor){
+		.name = "samples_B",
+		.rank = 1,
+		.shape = { (uint64_t)LF_PLACED_SAMPLES * lora->sites.count * lora->options.rank },
+		.values = lora->crossbars->samples_b,
+	};
+	return 2;
+}
+
 static int write_site(struct lora *lora, uint32_t at, struct lf_error *error)
 {
 	struct lora_crossbars *crossbars = lora->crossbars;
@@ -101,7 +127,7 @@ int lora_crossbars_write(struct lora *lora, struct lf_error *error)
 	return 0;
 }
 
-/* Where each matrix has its scales; a device with fp32 cells has none. */
+/* Where each matrix has its scales and samples; a device with fp32 cells has none. */
 static void lay_out(struct lora *lora)
 {
 	struct lora_crossbars *crossbars = lora->crossbars;
@@ -116,6 +142,10 @@ static void lay_out(struct lora *lora)
 		a->outputs = lora->options.rank;
 		b->inputs = lora->options.rank;
 		b->outputs = site->outputs;
+		crossbars->a[at].samples =
+			crossbars->samples_a + LF_PLACED_SAMPLES * site->first_input;
+		crossbars->b[at].samples =
+			crossbars->samples_b + (size_t)LF_PLACED_SAMPLES * at * b->inputs;
 		if (scaled) {
 			a->scale = lf_view_buffer(crossbars->scales, offset, 0);
 			offset += a->outputs * sizeof(float);
@@ -138,8 +168,12 @@ int lora_crossbars_create(struct lora *lora, struct lf_error *error)
 		crossbars->b = calloc(count, sizeof(*crossbars->b));
 		crossbars->scaled =
 			malloc(rank * lf_sites_widest_output(&lora->sites) * sizeof(float));
+		crossbars->samples_a =
+			calloc(LF_PLACED_SAMPLES * lora->sites.inputs, sizeof(float));
+		crossbars->samples_b = calloc(LF_PLACED_SAMPLES * count * rank, sizeof(float));
 	}
-	if (!crossbars || !crossbars->a || !crossbars->b || !crossbars->scaled)
+	if (!crossbars || !crossbars->a || !crossbars->b || !crossbars->scaled ||
+	    !crossbars->samples_a || !crossbars->samples_b)
 		return lf_error_set(error, -ENOMEM, "lora: no memory");
 	ret = lf_buffer_create(device, (count * rank + lora->sites.outputs) * sizeof(float),
 			       &crossbars->scales, error);
@@ -170,6 +204,8 @@ void lora_crossbars_release(struct lora *lora)
 	free(crossbars->a);
 	free(crossbars->b);
 	free(crossbars->scaled);
+	free(crossbars->samples_a);
+	free(crossbars->samples_b);
 	free(crossbars);
 	lora->crossbars = NULL;
 }

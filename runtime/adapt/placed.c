@@ -43,6 +43,36 @@ static void give_up_matrix(struct lf_placed *placed)
 		lf_matrix_close(placed->linear.matrix);
 	placed->linear.matrix = NULL;
 	placed->lent = false;
+	placed->calibrated = false;
+}
+
+void lf_placed_sample(struct lf_placed *placed, const float *x, uint32_t tokens)
+{
+	size_t inputs = placed->linear.inputs;
+	uint32_t count = tokens < LF_PLACED_SAMPLES ? tokens : LF_PLACED_SAMPLES;
+
+	for (uint32_t at = 0; at < count; at++)
+		memcpy(placed->samples + at * inputs, x + (uint64_t)at * tokens / count * inputs,
+		       inputs * sizeof(float));
+}
+
+/* Are converters of the device to be calibrated, and is there something to do it with. */
+static bool can_calibrate(const struct lf_placed *placed, const struct lf_method *method)
+{
+	const struct lf_encoder *encoder = method->encoder;
+
+	return lf_device_info(encoder->device)->adc_bits &&
+	       encoder->simd->absmax(placed->samples,
+				     (size_t)LF_PLACED_SAMPLES * placed->linear.inputs) > 0.0f;
+}
+
+static int calibrate(const struct lf_placed *placed, struct lf_method *method,
+		     struct lf_matrix *matrix, struct lf_error *error)
+{
+	uint32_t limit = lf_device_info(method->encoder->device)->batch;
+
+	return lf_matrix_calibrate(matrix, limit < LF_PLACED_SAMPLES ? limit : LF_PLACED_SAMPLES,
+				   placed->samples, NULL, &method->writes.counters, error);
 }
 
 int lf_placed_borrow(struct lf_placed *placed, const struct lf_method *method, uint32_t index,
@@ -79,6 +109,7 @@ static int program(const struct lf_weight *weight, struct lf_method *method,
 int lf_placed_write(struct lf_placed *placed, struct lf_method *method, const float *values,
 		    struct lf_error *error)
 {
+	bool calibrates = can_calibrate(placed, method);
 	struct lf_matrix *matrix;
 	struct lf_weight weight;
 	int ret;
@@ -92,18 +123,30 @@ int lf_placed_write(struct lf_placed *placed, struct lf_method *method, const fl
 	if (same_levels(&placed->held, &weight)) {
 		if (memcmp(placed->held.scale, weight.scale, weight.cols * sizeof(float)))
 			method->writes.matrices_kept++;
+		/* It was written before the first pass. */
+		if (calibrates && !placed->lent && !placed->calibrated) {
+			ret = calibrate(placed, method, placed->linear.matrix, error);
+			placed->calibrated = !ret;
+		}
 	} else {
 		ret = program(&weight, method, &matrix, error);
-		if (ret) {
-			lf_weight_release(&weight);
-			return ret;
+		if (!ret && calibrates) {
+			ret = calibrate(placed, method, matrix, error);
+			if (ret)
+				lf_matrix_close(matrix);
 		}
-		method->writes.matrices_written++;
-		give_up_matrix(placed);
-		placed->linear.matrix = matrix;
+		if (!ret) {
+			method->writes.matrices_written++;
+			give_up_matrix(placed);
+			placed->linear.matrix = matrix;
+			placed->calibrated = calibrates;
+		}
 	}
-	hold(placed, &weight);
-	return 0;
+	if (ret)
+		lf_weight_release(&weight);
+	else
+		hold(placed, &weight);
+	return ret;
 }
 
 void lf_placed_release(struct lf_placed *placed)

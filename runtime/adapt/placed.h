@@ -5,17 +5,32 @@
 
 #include "runtime/adapt/method.h"
 
+/** LF_PLACED_SAMPLES - vectors that converters are calibrated from */
+#define LF_PLACED_SAMPLES 16
+
 /**
- * struct lf_placed - the matrix; zeroes with @linear.inputs, .outputs and .scale set are one that was never written
+ * struct lf_placed - the matrix; zeroes with @linear.inputs, .outputs and .scale and @samples set are one that was never written
  * @linear: what is read; its matrix is NULL before the first writing
  * @held: what the cells hold
  * @lent: the matrix is the encoder's
+ * @samples: [LF_PLACED_SAMPLES][inputs] of what it is multiplied with, zeros before the first pass; the method's
+ * @calibrated: its converters have a step from @samples
  */
 struct lf_placed {
 	struct lf_linear linear;
 	struct lf_weight held;
 	bool lent;
+	float *samples;
+	bool calibrated;
 };
+
+/**
+ * lf_placed_sample() - keep some of what the matrix is multiplied with
+ * @placed: the matrix
+ * @x: [tokens][inputs]
+ * @tokens: rows of @x, of which every so many-th is taken
+ */
+void lf_placed_sample(struct lf_placed *placed, const float *x, uint32_t tokens);
 
 /**
  * lf_placed_borrow() - begin with a deployed layer, which is read until a level changes
@@ -38,9 +53,10 @@ int lf_placed_borrow(struct lf_placed *placed, const struct lf_method *method, u
  * @error: reason on failure
  *
  * Where no level has changed, nothing is written and the scales alone are taken over, which are digital. Else a new matrix is programmed before
- * the old one is given up: after a failure the old one is still read.
+ * the old one is given up: after a failure the old one is still read. Where converters lose something, those of a new matrix are calibrated from the
+ * samples, if there are any yet.
  *
- * Return: 0, -EDOM (NaN or Inf), -ENOMEM, what creating and programming a matrix fails with.
+ * Return: 0, -EDOM (NaN or Inf), -ENOMEM, what creating, programming and calibrating a matrix fails with.
  */
 int lf_placed_write(struct lf_placed *placed, struct lf_method *method, const float *values,
 		    struct lf_error *error);

@@ -27,12 +27,18 @@ struct outcome {
 	float embeddings[EMBEDDINGS];
 };
 
-static void begin(struct run *run, enum method_case number, const struct tiny_options *options)
+static void begin_on(struct run *run, enum method_case number, const char *device,
+		     const struct tiny_options *options)
 {
 	*run = (struct run){ 0 };
-	tiny_open(&run->tiny, "ideal", options);
+	tiny_open(&run->tiny, device, options);
 	run->method = method_case_create(&run->tiny, number, &run->pool);
 	ck_assert_lf(lf_method_start(run->method, 11, LF_ERROR));
+}
+
+static void begin(struct run *run, enum method_case number, const struct tiny_options *options)
+{
+	begin_on(run, number, "ideal", options);
 }
 
 static void end(struct run *run)
@@ -184,12 +190,14 @@ END_TEST
 
 START_TEST(what_was_saved_computes_what_was_trained)
 {
-	enum method_case number = (enum method_case)_i;
+	/* The second loses something in conversion: matrices on crossbars are calibrated, and again alike. */
+	static const char *const devices[] = { "ideal", "isaac,adc_step=32" };
+	enum method_case number = (enum method_case)(_i / 2);
 	struct lf_checkpoint *checkpoint;
 	struct outcome expected;
 	struct run run;
 
-	begin(&run, number, NULL);
+	begin_on(&run, number, devices[_i % 2], NULL);
 	train(&run, NULL, 0);
 	find_outcome(&run, &expected);
 	ck_assert_lf(lf_adaptation_save(io_path("adaptation"), run.method, run.tiny.head, "{}",
@@ -197,7 +205,7 @@ START_TEST(what_was_saved_computes_what_was_trained)
 	end(&run);
 
 	run = (struct run){ 0 };
-	tiny_open(&run.tiny, "ideal", NULL);
+	tiny_open(&run.tiny, devices[_i % 2], NULL);
 	run.method = method_case_create(&run.tiny, number, &run.pool);
 	ck_assert_lf(lf_checkpoint_open(&checkpoint, io_path("adaptation"), LF_ERROR));
 	ck_assert_lf(lf_adaptation_load(checkpoint, run.method, run.tiny.head, LF_ERROR));
@@ -222,7 +230,7 @@ int main(void)
 	tcase_add_loop_test(tcase, training_lowers_the_loss, 0, METHOD_CASES);
 	tcase_add_loop_test(tcase, threads_and_instruction_sets_change_no_bit, 0, METHOD_CASES);
 	tcase_add_loop_test(tcase, a_resumed_run_is_the_uninterrupted_one, 0, METHOD_CASES);
-	tcase_add_loop_test(tcase, what_was_saved_computes_what_was_trained, 0, METHOD_CASES);
+	tcase_add_loop_test(tcase, what_was_saved_computes_what_was_trained, 0, 2 * METHOD_CASES);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -314,6 +314,46 @@ START_TEST(a_spent_write_budget_stops_training)
 }
 END_TEST
 
+/* Matrices of the method's own on a device with coarse converters: the step of their converters is from samples, not the preset's. */
+START_TEST(converters_that_lose_something_are_calibrated)
+{
+	static const enum method_case kinds[] = { CASE_LORA_EACH_STEP, CASE_LORA_ONCE,
+						  CASE_FULL_EACH_STEP, CASE_FULL_ONCE };
+	float before[EMBEDDINGS], after[EMBEDDINGS];
+	struct lf_checkpoint_tensor tensors[LF_METHOD_TENSORS];
+	struct lf_method_writes writes;
+	uint64_t conversions;
+	uint32_t count;
+	struct run run;
+
+	begin_on(&run, kinds[_i], "isaac,adc_step=32");
+	ck_assert_lf(train(&run, EPOCHS, LF_ERROR));
+	lf_method_writes(run.method, &writes);
+	ck_assert_uint_gt(writes.counters.conversions, 0);
+	outcome(&run, before);
+	/* Without samples the preset's step stays, and that shows. */
+	count = lf_method_tensors(run.method, tensors);
+	conversions = writes.counters.conversions;
+	for (uint32_t at = run.method->group_count; at < count; at++)
+		memset((float *)tensors[at].values, 0, tensors[at].shape[0] * sizeof(float));
+	for (uint32_t group = 0; group < run.method->group_count; group++) {
+		struct lf_parameters *parameters = &run.method->groups[group];
+
+		/* There and back, so that all is written again. */
+		for (int sign = -1; sign <= 1; sign += 2) {
+			for (size_t at = 0; at < parameters->count; at++)
+				parameters->values[at] = -parameters->values[at];
+			ck_assert_lf(lf_method_prepare(run.method, LF_ERROR));
+		}
+	}
+	lf_method_writes(run.method, &writes);
+	ck_assert_uint_eq(writes.counters.conversions, conversions);
+	outcome(&run, after);
+	ck_assert_mem_ne(after, before, sizeof(after));
+	end(&run);
+}
+END_TEST
+
 START_TEST(nothing_is_left_of_a_method)
 {
 	static const enum method_case kinds[] = { CASE_LORA_EACH_STEP, CASE_LORA_ONCE,
@@ -453,6 +493,7 @@ int main(void)
 	tcase_add_loop_test(tcase, once_writes_when_training_has_ended, 0, 2);
 	tcase_add_loop_test(tcase, each_step_comes_to_about_what_the_host_does, 0, 2);
 	tcase_add_loop_test(tcase, a_spent_write_budget_stops_training, 0, 2);
+	tcase_add_loop_test(tcase, converters_that_lose_something_are_calibrated, 0, 4);
 	tcase_add_loop_test(tcase, nothing_is_left_of_a_method, 0, 4);
 	tcase_add_test(tcase, what_cannot_be_written_is_named);
 	tcase_add_test(tcase, a_full_device_is_told);

@@ -108,7 +108,8 @@ uint32_t lf_lorafusion_modules_read(const struct lf_method *method, uint32_t *al
  * On crossbars matrices have int8 levels with a scale an output, as all weights (fp32 on a device with such cells); gradients pass the
  * rounding as if it were not there. A matrix is written whole, on fresh tiles, and then takes the place of the one before it, which
  * returns its tiles to the device: so each needs room for one more of its size. It lives as long as the method and is nobody
- * else's. What the cells cost is in the counters of the device and in lf_method_writes().
+ * else's. Where converters lose something, those of a new matrix are calibrated from vectors of the last pass in training, which a saved
+ * adaptation keeps. What all of this costs is in the counters of the device and in lf_method_writes().
  */
 enum lf_place {
 	LF_PLACE_HOST,
@@ -328,7 +329,7 @@ int lf_method_finish(struct lf_method *method, struct lf_error *error);
  * struct lf_method_writes - what a method has written since it was created
  * @matrices_written: matrices programmed
  * @matrices_kept: matrices that were to be programmed and had no level changed
- * @counters: what the programming cost, without the erasures that the device puts off
+ * @counters: what programming and calibrating cost, without the erasures that the device puts off
  */
 struct lf_method_writes {
 	uint64_t matrices_written;

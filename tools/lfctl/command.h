@@ -87,6 +87,7 @@ extern const struct command events_commands[];
 extern const struct command train_commands[];
 extern const struct command eval_commands[];
 extern const struct command fold_commands[];
+extern const struct command recalibrate_commands[];
 extern const struct command study_commands[];
 extern const struct command experiment_commands[];
 extern const struct command preset_commands[];

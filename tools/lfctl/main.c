@@ -25,6 +25,7 @@ static const struct command *const areas[] = {
 	train_commands,
 	eval_commands,
 	fold_commands,
+	recalibrate_commands,
 	study_commands,
 	experiment_commands,
 	preset_commands,

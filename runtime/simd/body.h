@@ -16,6 +16,10 @@
  *   vec_clamp_bits(a, low, high)     a's pattern as a signed integer, clamped to those of low, high
  *   vec_lookup(c, table, a, first)   row pattern(a) - pattern(first) of the table: column i to c[i]
  *   vec_sum(a)                       the sum of the lanes in the tree of simd.h
+ *   vec_sum_each(a)                  lane i is vec_sum(a[i]), of SIMD_DOTS vectors; for SIMD_DOTS of 16 only
+ *   vec_most(a)                      the largest lane: halves compared by vec_max until one is left
+ *
+ * and how much of a matrix product is in registers at a time: SIMD_DOTS scalar products, and SIMD_ROWS rows by one vector of columns.
  */
 #ifndef LF_RUNTIME_SIMD_BODY_H
 #define LF_RUNTIME_SIMD_BODY_H
@@ -43,6 +47,19 @@ static inline vec chunk_keep(vec a, vec fill, size_t left)
 {
 	return left >= LF_SIMD_LANES ? a : vec_keep(a, fill, left);
 }
+
+/* The same rows from column @c on. */
+static inline struct lf_rows lf_rows_from(struct lf_rows rows, size_t c)
+{
+	return (struct lf_rows){ rows.data + c, rows.stride };
+}
+
+/* Before a loop over an array of vectors that must stay in registers: compilers leave long ones rolled up, and those in memory. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 #define FOR_CHUNKS(c, columns) for (size_t c = 0; c < (columns); c += LF_SIMD_LANES)
 

@@ -1,43 +1,84 @@
 /* SPDX-License-Identifier: MIT */
 /* What training and deploying an adaptation needs besides the layers; a part of body.h. */
 
+/* @count chunks of columns at once, so that their sums do not wait for one another; @count is constant. */
+static inline __attribute__((always_inline)) void column_sums(float *out, struct lf_rows a,
+							      struct lf_rows b, const float *factor,
+							      size_t tokens, size_t columns,
+							      int count)
+{
+	vec total[4];
+
+	for (int i = 0; i < count; i++)
+		total[i] = vec_zero();
+	for (size_t t = 0; t < tokens; t++) {
+		for (int i = 0; i < count; i++) {
+			size_t c = (size_t)i * LF_SIMD_LANES, left = columns - c;
+
+			total[i] =
+				vec_mul_add(chunk_load(a.data + t * a.stride + c, left),
+					    chunk_load(b.data + t * b.stride + c, left), total[i]);
+		}
+	}
+	for (int i = 0; i < count; i++) {
+		size_t c = (size_t)i * LF_SIMD_LANES, left = columns - c;
+
+		total[i] = vec_mul_add(total[i], chunk_load(factor + c, left),
+				       chunk_load(out + c, left));
+		chunk_store(out + c, total[i], left);
+	}
+}
+
 static void column_dots(float *out, struct lf_rows a, struct lf_rows b, const float *factor,
 			size_t tokens, size_t columns)
 {
-	FOR_CHUNKS(c, columns)
-	{
-		size_t left = columns - c;
-		vec total = vec_zero();
+	size_t c = 0;
 
-		for (size_t t = 0; t < tokens; t++)
-			total = vec_mul_add(chunk_load(a.data + t * a.stride + c, left),
-					    chunk_load(b.data + t * b.stride + c, left), total);
-		total = vec_mul_add(total, chunk_load(factor + c, left), chunk_load(out + c, left));
-		chunk_store(out + c, total, left);
+	for (; c + 4 * LF_SIMD_LANES <= columns; c += 4 * LF_SIMD_LANES)
+		column_sums(out + c, lf_rows_from(a, c), lf_rows_from(b, c), factor + c, tokens,
+			    columns - c, 4);
+	for (; c < columns; c += LF_SIMD_LANES)
+		column_sums(out + c, lf_rows_from(a, c), lf_rows_from(b, c), factor + c, tokens,
+			    columns - c, 1);
+}
+
+/* @count groups at once, likewise. */
+static inline __attribute__((always_inline)) void
+group_products(float *out, struct lf_rows a, size_t a_group, struct lf_rows b, size_t b_group,
+	       float factor, const struct lf_group_shape *shape, int count)
+{
+	vec lanes[4];
+
+	for (int i = 0; i < count; i++)
+		lanes[i] = vec_zero();
+	for (size_t t = 0; t < shape->tokens; t++) {
+		FOR_CHUNKS(c, shape->width)
+		{
+			size_t left = shape->width - c;
+
+			for (int i = 0; i < count; i++)
+				lanes[i] = vec_mul_add(chunk_load(a.data + i * a_group + c, left),
+						       chunk_load(b.data + i * b_group + c, left),
+						       lanes[i]);
+		}
+		a.data += a.stride;
+		b.data += b.stride;
 	}
+	for (int i = 0; i < count; i++)
+		out[i] += factor * vec_sum(lanes[i]);
 }
 
 static void group_dots(float *out, struct lf_rows a, size_t a_group, struct lf_rows b,
 		       size_t b_group, float factor, const struct lf_group_shape *shape)
 {
-	for (size_t i = 0; i < shape->groups; i++) {
-		const float *left_operand = a.data + i * a_group;
-		const float *right_operand = b.data + i * b_group;
-		vec lanes = vec_zero();
+	size_t i = 0;
 
-		for (size_t t = 0; t < shape->tokens; t++) {
-			FOR_CHUNKS(c, shape->width)
-			{
-				size_t left = shape->width - c;
-
-				lanes = vec_mul_add(chunk_load(left_operand + c, left),
-						    chunk_load(right_operand + c, left), lanes);
-			}
-			left_operand += a.stride;
-			right_operand += b.stride;
-		}
-		out[i] += factor * vec_sum(lanes);
-	}
+	for (; i + 4 <= shape->groups; i += 4)
+		group_products(out + i, lf_rows_from(a, i * a_group), a_group,
+			       lf_rows_from(b, i * b_group), b_group, factor, shape, 4);
+	for (; i < shape->groups; i++)
+		group_products(out + i, lf_rows_from(a, i * a_group), a_group,
+			       lf_rows_from(b, i * b_group), b_group, factor, shape, 1);
 }
 
 static void group_sum(struct lf_rows_out out, struct lf_rows z, const float *coefficient,

@@ -145,17 +145,11 @@ static inline vec exp2_of_nonpositive(vec t)
 static inline float row_max(const float *x, size_t count)
 {
 	const vec least = vec_set(-__builtin_inff());
-	float lane[LF_SIMD_LANES];
 	vec lanes = least;
-	float most;
 
 	FOR_CHUNKS(c, count)
 	lanes = vec_max(lanes, chunk_keep(chunk_load(x + c, count - c), least, count - c));
-	vec_store(lane, lanes);
-	most = lane[0];
-	for (size_t l = 1; l < LF_SIMD_LANES && l < count; l++)
-		most = most > lane[l] ? most : lane[l];
-	return most;
+	return vec_most(lanes);
 }
 
 /* p = exp(scale * (x - most)), [count]. Return: the sum. p may be x. */

@@ -1,58 +1,94 @@
 /* SPDX-License-Identifier: MIT */
 /* Matrix products and the attention that is made of them; a part of body.h. */
 
-/* Rows of the result that share one pass over the other operand, to load that once for all. */
-#define BLOCK 4
+/* Elements of a dot product up to which its adding up counts. */
+#define SHORT_DOT (8 * LF_SIMD_LANES)
 
 /*
- * @count <= BLOCK dot products of @a [k] with rows of @b, a constant @count at each call so that
+ * @count dot products of @a [k] with rows of @b, a constant @count at each call so that
  * the lanes stay in registers. k is at least 1.
  */
-static inline __attribute__((always_inline)) void dots(float *out, const float *a, struct lf_rows b,
+static inline __attribute__((always_inline)) void dots(vec *lanes, const float *a, struct lf_rows b,
 						       size_t k, int count)
 {
-	vec lanes[BLOCK], left_operand = chunk_load(a, k);
+	size_t c = LF_SIMD_LANES;
+	vec left_operand;
 
-	for (int i = 0; i < count; i++)
-		lanes[i] = vec_mul(left_operand, chunk_load(b.data + i * b.stride, k));
-	for (size_t c = LF_SIMD_LANES; c < k; c += LF_SIMD_LANES) {
-		size_t left = k - c;
-
-		left_operand = chunk_load(a + c, left);
-		for (int i = 0; i < count; i++) {
-			vec right = chunk_load(b.data + i * b.stride + c, left);
-
-			lanes[i] = vec_add(lanes[i], vec_mul(left_operand, right));
-		}
+	if (k < LF_SIMD_LANES) {
+		left_operand = vec_load_partial(a, k);
+		UNROLL for (int i = 0; i < count; i++) lanes[i] =
+			vec_mul(left_operand, vec_load_partial(b.data + i * b.stride, k));
+		return;
 	}
-	for (int i = 0; i < count; i++)
-		out[i] = vec_sum(lanes[i]);
+	left_operand = vec_load(a);
+	UNROLL for (int i = 0; i < count; i++) lanes[i] =
+		vec_mul(left_operand, vec_load(b.data + i * b.stride));
+	for (; c + LF_SIMD_LANES <= k; c += LF_SIMD_LANES) {
+		left_operand = vec_load(a + c);
+		UNROLL for (int i = 0; i < count; i++) lanes[i] = vec_add(
+			lanes[i], vec_mul(left_operand, vec_load(b.data + i * b.stride + c)));
+	}
+	if (c == k)
+		return;
+	left_operand = vec_load_partial(a + c, k - c);
+	UNROLL for (int i = 0; i < count; i++) lanes[i] =
+		vec_add(lanes[i],
+			vec_mul(left_operand, vec_load_partial(b.data + i * b.stride + c, k - c)));
 }
 
-/* Rows of b, which may be a layer's weights and more than a cache holds, are the outer loop: they are read once for all of a. */
+/* The last steps of a result: times alpha, plus its bias. */
+static inline float finish_dot(vec lanes, float alpha, const float *bias, size_t j)
+{
+	float y = vec_sum(lanes) * alpha;
+
+	return bias ? y + bias[j] : y;
+}
+
+/* A row of the result: k is at least 1. */
+static inline void row_of_dots(float *to, const float *row, struct lf_rows b, float alpha,
+			       const float *bias, size_t n, size_t k)
+{
+	size_t j = 0;
+
+#if SIMD_DOTS == 16
+	/* Not for long rows, which are fetched ahead for a few of them at a time. */
+	for (; k <= SHORT_DOT && j + SIMD_DOTS <= n;
+	     j += SIMD_DOTS, b.data += SIMD_DOTS * b.stride) {
+		vec lanes[SIMD_DOTS], y;
+
+		dots(lanes, row, b, k, SIMD_DOTS);
+		y = vec_mul(vec_sum_each(lanes), vec_set(alpha));
+		if (bias)
+			y = vec_add(y, vec_load(bias + j));
+		vec_store(to + j, y);
+	}
+#endif
+	for (; j + 4 <= n; j += 4, b.data += 4 * b.stride) {
+		vec lanes[4];
+
+		dots(lanes, row, b, k, 4);
+		for (size_t i = 0; i < 4; i++)
+			to[j + i] = finish_dot(lanes[i], alpha, bias, j + i);
+	}
+	for (; j < n; j++, b.data += b.stride) {
+		vec lanes;
+
+		dots(&lanes, row, b, k, 1);
+		to[j] = finish_dot(lanes, alpha, bias, j);
+	}
+}
+
 static void matmul_nt(struct lf_rows_out out, struct lf_rows a, struct lf_rows b, float alpha,
 		      const float *bias, size_t m, size_t n, size_t k)
 {
-	for (size_t j = 0; k && j < n;) {
-		const struct lf_rows rest = { b.data + j * b.stride, b.stride };
-		bool whole = n - j >= BLOCK;
-
-		for (size_t i = 0; i < m; i++) {
-			const float *row = a.data + i * a.stride;
-			float *to = out.data + i * out.stride + j;
-
-			if (whole)
-				dots(to, row, rest, k, BLOCK);
-			else
-				dots(to, row, rest, k, 1);
-		}
-		j += whole ? BLOCK : 1;
-	}
 	for (size_t i = 0; i < m; i++) {
 		float *to = out.data + i * out.stride;
 
-		if (!k)
-			memset(to, 0, n * sizeof(*to));
+		if (k) {
+			row_of_dots(to, a.data + i * a.stride, b, alpha, bias, n, k);
+			continue;
+		}
+		memset(to, 0, n * sizeof(*to));
 		scale(to, to, alpha, n);
 		if (bias)
 			add(to, to, bias, n);
@@ -66,27 +102,29 @@ struct factors {
 	size_t step;
 };
 
-/* One chunk of columns of @count <= BLOCK rows of the result; @count is constant, k >= 1. */
+/* One chunk of columns of @count <= SIMD_ROWS rows of the result; @count is constant, k >= 1. */
 static inline __attribute__((always_inline)) void chains(struct lf_rows_out out, struct factors a,
 							 struct lf_rows b, bool accumulate,
 							 size_t left, size_t k, int count)
 {
-	vec total[BLOCK], right = chunk_load(b.data, left);
+	vec total[SIMD_ROWS], right = chunk_load(b.data, left);
 
-	for (int i = 0; i < count; i++) {
+	UNROLL for (int i = 0; i < count; i++)
+	{
 		total[i] = vec_mul(vec_set(a.data[i * a.row]), right);
 		if (accumulate)
 			total[i] = vec_add(chunk_load(out.data + i * out.stride, left), total[i]);
 	}
 	for (size_t step = 1; step < k; step++) {
 		right = chunk_load(b.data + step * b.stride, left);
-		for (int i = 0; i < count; i++) {
+		UNROLL for (int i = 0; i < count; i++)
+		{
 			vec factor = vec_set(a.data[i * a.row + step * a.step]);
 
 			total[i] = vec_add(total[i], vec_mul(factor, right));
 		}
 	}
-	for (int i = 0; i < count; i++)
+	UNROLL for (int i = 0; i < count; i++)
 		chunk_store(out.data + i * out.stride, total[i], left);
 }
 
@@ -101,7 +139,7 @@ static void sum_of_outer_products(struct lf_rows_out out, struct factors a, stru
 		return;
 	}
 	while (i < m) {
-		bool whole = m - i >= BLOCK;
+		size_t rows = m - i >= SIMD_ROWS ? SIMD_ROWS : m - i >= 4 ? 4 : 1;
 
 		FOR_CHUNKS(c, n)
 		{
@@ -109,12 +147,14 @@ static void sum_of_outer_products(struct lf_rows_out out, struct factors a, stru
 			struct factors factor = { a.data + i * a.row, a.row, a.step };
 			struct lf_rows from = { b.data + c, b.stride };
 
-			if (whole)
-				chains(to, factor, from, accumulate, n - c, k, BLOCK);
+			if (rows == SIMD_ROWS)
+				chains(to, factor, from, accumulate, n - c, k, SIMD_ROWS);
+			else if (rows == 4)
+				chains(to, factor, from, accumulate, n - c, k, 4);
 			else
 				chains(to, factor, from, accumulate, n - c, k, 1);
 		}
-		i += whole ? BLOCK : 1;
+		i += rows;
 	}
 }
 

@@ -7,6 +7,8 @@
 
 #define SIMD_ISA   LF_SIMD_AVX2
 #define SIMD_TABLE lf_simd_ops_avx2
+#define SIMD_DOTS  4
+#define SIMD_ROWS  4
 
 typedef struct {
 	__m256 low, high;
@@ -164,6 +166,15 @@ static inline float vec_sum(vec a)
 	__m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
 
 	return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline float vec_most(vec a)
+{
+	__m256 eight = _mm256_max_ps(a.low, a.high);
+	__m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+	__m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+
+	return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
 #include "runtime/simd/body.h"

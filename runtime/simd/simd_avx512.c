@@ -7,6 +7,8 @@
 
 #define SIMD_ISA   LF_SIMD_AVX512
 #define SIMD_TABLE lf_simd_ops_avx512
+#define SIMD_DOTS  16
+#define SIMD_ROWS  8
 
 typedef __m512 vec;
 
@@ -129,6 +131,37 @@ static inline float vec_sum(vec a)
 	__m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
 
 	return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* The tree of vec_sum() for sixteen at once: each step puts two halves beside the same halves of another, and adds. */
+static inline vec vec_sum_each(const vec a[16])
+{
+	__m512 four[4], pairs[2];
+
+	for (int i = 0; i < 4; i++) {
+		/* Vectors i, i + 4, i + 8 and i + 12, so that the last step leaves them in order. */
+		__m512 low = _mm512_add_ps(_mm512_shuffle_f32x4(a[i], a[i + 4], 0x44),
+					   _mm512_shuffle_f32x4(a[i], a[i + 4], 0xee));
+		__m512 high = _mm512_add_ps(_mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0x44),
+					    _mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0xee));
+
+		four[i] = _mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88),
+					_mm512_shuffle_f32x4(low, high, 0xdd));
+	}
+	for (int i = 0; i < 2; i++)
+		pairs[i] = _mm512_add_ps(_mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
+					 _mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee));
+	return _mm512_add_ps(_mm512_shuffle_ps(pairs[0], pairs[1], 0x88),
+			     _mm512_shuffle_ps(pairs[0], pairs[1], 0xdd));
+}
+
+static inline float vec_most(vec a)
+{
+	__m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+	__m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+	__m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+
+	return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
 #include "runtime/simd/body.h"

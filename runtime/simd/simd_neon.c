@@ -8,6 +8,8 @@
 
 #define SIMD_ISA   LF_SIMD_NEON
 #define SIMD_TABLE lf_simd_ops_neon
+#define SIMD_DOTS  4
+#define SIMD_ROWS  4
 
 #define QUADS	   (LF_SIMD_LANES / 4)
 
@@ -164,6 +166,18 @@ static inline float vec_sum(vec a)
 	float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
 
 	return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+}
+
+/* In the order of halves, as registers would do it. */
+static inline float vec_most(vec a)
+{
+	float lane[LF_SIMD_LANES];
+
+	vec_store(lane, a);
+	for (int half = LF_SIMD_LANES / 2; half; half /= 2)
+		for (int l = 0; l < half; l++)
+			lane[l] = lane[l] > lane[l + half] ? lane[l] : lane[l + half];
+	return lane[0];
 }
 
 #include "runtime/simd/body.h"

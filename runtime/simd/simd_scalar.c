@@ -11,6 +11,8 @@
 
 #define SIMD_ISA   LF_SIMD_SCALAR
 #define SIMD_TABLE lf_simd_ops_scalar
+#define SIMD_DOTS  4
+#define SIMD_ROWS  4
 
 typedef struct {
 	float lane[LF_SIMD_LANES];
@@ -146,6 +148,18 @@ static inline float vec_sum(vec a)
 			a.lane[l] += a.lane[l + half];
 	}
 	return a.lane[0];
+}
+
+/* In the order of halves, as registers would do it. */
+static inline float vec_most(vec a)
+{
+	float lane[LF_SIMD_LANES];
+
+	vec_store(lane, a);
+	for (int half = LF_SIMD_LANES / 2; half; half /= 2)
+		for (int l = 0; l < half; l++)
+			lane[l] = lane[l] > lane[l + half] ? lane[l] : lane[l + half];
+	return lane[0];
 }
 
 #include "runtime/simd/body.h"

@@ -354,6 +354,26 @@ START_TEST(converters_that_lose_something_are_calibrated)
 }
 END_TEST
 
+/* What was written before anything was multiplied is calibrated when something was. */
+START_TEST(a_first_matrix_is_calibrated_later)
+{
+	float embeddings[EMBEDDINGS];
+	struct lf_method_writes writes;
+	struct run run;
+
+	begin_on(&run, CASE_LORA_EACH_STEP, "isaac,adc_step=32");
+	ck_assert_lf(lf_method_attach(run.method, true, LF_ERROR));
+	tiny_step(&run.tiny, run.method, embeddings);
+	lf_method_writes(run.method, &writes);
+	ck_assert_uint_eq(writes.counters.conversions, 0);
+	ck_assert_lf(lf_method_prepare(run.method, LF_ERROR));
+	lf_method_writes(run.method, &writes);
+	ck_assert_uint_gt(writes.counters.conversions, 0);
+	ck_assert_uint_eq(writes.matrices_written, LORA_MATRICES);
+	end(&run);
+}
+END_TEST
+
 START_TEST(nothing_is_left_of_a_method)
 {
 	static const enum method_case kinds[] = { CASE_LORA_EACH_STEP, CASE_LORA_ONCE,
@@ -494,6 +514,7 @@ int main(void)
 	tcase_add_loop_test(tcase, each_step_comes_to_about_what_the_host_does, 0, 2);
 	tcase_add_loop_test(tcase, a_spent_write_budget_stops_training, 0, 2);
 	tcase_add_loop_test(tcase, converters_that_lose_something_are_calibrated, 0, 4);
+	tcase_add_test(tcase, a_first_matrix_is_calibrated_later);
 	tcase_add_loop_test(tcase, nothing_is_left_of_a_method, 0, 4);
 	tcase_add_test(tcase, what_cannot_be_written_is_named);
 	tcase_add_test(tcase, a_full_device_is_told);

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "qemu-device/model/device.h"
 #include "tests/bench/device.h"
 #include "tests/bench/peak.h"
 
@@ -36,9 +39,26 @@ static uint64_t heap(void)
 	return info.uordblks + info.hblkhd;
 }
 
+/* Bytes of the workspace that were never used: the system has given no pages for them. */
+static uint64_t untouched(const struct workspace *workspace)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t first = ((uintptr_t)workspace->memory + page - 1) / page * page;
+	uintptr_t end = ((uintptr_t)workspace->memory + workspace->bytes) / page * page;
+	uint64_t bytes = 0;
+
+	for (; workspace->memory && first < end; first += page) {
+		unsigned char resident;
+
+		if (!mincore((void *)first, page, &resident) && !(resident & 1))
+			bytes += page;
+	}
+	return bytes;
+}
+
 uint64_t device_heap(const struct device *device)
 {
-	return heap() - device->heap_before;
+	return heap() - device->heap_before - untouched(&device->xbar->workspace);
 }
 
 static void set(struct xbar_params *params, const char *settings)

@@ -36,7 +36,7 @@ void device_open(struct device *device, struct workers *workers, uint32_t thread
 		 const char *preset, const char *settings);
 void device_close(struct device *device);
 
-/* Bytes that the model has allocated since the device was opened. */
+/* Bytes that the model has allocated since the device was opened, without those of its workspace that it never used. */
 uint64_t device_heap(const struct device *device);
 
 /* A matrix of weights as training leaves them: bell-shaped. Its identifier. */

@@ -100,6 +100,12 @@ void xbar_mvm_set_route(struct mvm *mvm, const struct route *route);
 uint16_t xbar_mvm_input(const struct mvm *mvm, uint32_t first, uint32_t end);
 
 /*
+ * mvm_product.c: whether the sum of @output over @group is converted. One that a scale of zero follows is not, forward, unless partial
+ * sums are asked for: its d is computed, so that the sign of its zero is always the same, but no clip of it is counted.
+ */
+bool xbar_mvm_converts(const struct mvm *mvm, uint32_t output, uint32_t group);
+
+/*
  * mvm_product.c: d[v][c % KERNEL_COLUMNS] of @rows vectors from @row (of the run) and @columns columns from @column, all of one
  * block of KERNEL_COLUMNS, over group @group of the inputs or, when it is MVM_ALL_GROUPS, over all. What @d holds
  * for the block's other columns is undefined. Returns how many conversions clipped.

@@ -330,10 +330,14 @@ uint64_t xbar_mvm_product_analog(const struct mvm *mvm, uint32_t variant, uint32
 		memset(sums, 0, sizeof(sums));
 		read.output = column + c;
 		for (read.group = first; read.group < end; read.group++) {
+			uint64_t clipped;
+
 			read.cells = cells_of(mvm, read.output, read.group, gathered);
 			read.rows = group_inputs(mvm, read.group);
 			read.lines = (const uint16_t *)lines + read.group * group_words(mvm);
-			clips += mvm->kernels->read(&mvm->reading, &read, sums);
+			clipped = mvm->kernels->read(&mvm->reading, &read, sums);
+			if (xbar_mvm_converts(mvm, read.output, read.group))
+				clips += clipped;
 		}
 		for (uint32_t v = 0; v < rows; v++)
 			d[v * KERNEL_COLUMNS + c] =

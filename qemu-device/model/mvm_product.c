@@ -172,6 +172,15 @@ static void product_exact(const struct mvm *mvm, uint32_t variant, uint32_t row,
 	}
 }
 
+bool xbar_mvm_converts(const struct mvm *mvm, uint32_t output, uint32_t group)
+{
+	size_t row = mvm->tile_scale ? group : 0;
+
+	if (mvm->transpose || mvm->partials.memory || !mvm->scale)
+		return true;
+	return mvm->scale[row * mvm->route->outputs + output] != 0.0f;
+}
+
 static uint64_t product_lossy(const struct mvm *mvm, uint32_t variant, uint32_t row, uint32_t rows,
 			      uint32_t column, uint32_t columns, uint32_t group, int32_t *d)
 {
@@ -191,11 +200,13 @@ static uint64_t product_lossy(const struct mvm *mvm, uint32_t variant, uint32_t 
 			uint32_t quads = xbar_cells_gather(mvm->xbar, mvm->matrix, mvm->transpose,
 							   i, column + c, weights) /
 					 4;
+			uint64_t clipped = mvm->convert(&route->converter, weights, quads,
+							lines + (size_t)i * route->group / 4 * 8 *
+									KERNEL_VECTORS,
+							mvm->line_stride, rows, sums[c]);
 
-			clips += mvm->convert(&route->converter, weights, quads,
-					      lines + (size_t)i * route->group / 4 * 8 *
-							      KERNEL_VECTORS,
-					      mvm->line_stride, rows, sums[c]);
+			if (xbar_mvm_converts(mvm, column + c, i))
+				clips += clipped;
 		}
 	d += column % KERNEL_COLUMNS;
 	for (uint32_t v = 0; v < rows; v++)

@@ -93,10 +93,12 @@ START_TEST(isaac_costs_what_was_published)
 }
 END_TEST
 
-/* One vector of ones through 2 x 2 arrays of isaac, each a step of 1, with @factor and @scale where they are not NULL. */
-static struct lf_completion four_arrays(bool transpose, float *factor, float *scale, float *output,
-					float *partials)
+/* One vector of ones through 2 x 2 arrays of isaac with @settings; @factor, @scale and @partials where they are not NULL. */
+static struct lf_completion product_of_four(const char *settings, uint16_t flags, float *factor,
+					    float *scale, float *output, float *partials)
 {
+	bool transpose = flags & LF_MVM_TRANSPOSE;
+	uint32_t scales = flags & LF_MVM_TILE_SCALE ? 2 : 1;
 	enum { ROWS = 256, COLS = 32 };
 	static int8_t weights[ROWS * COLS];
 	uint32_t inputs = transpose ? COLS : ROWS, outputs = transpose ? ROWS : COLS;
@@ -104,11 +106,11 @@ static struct lf_completion four_arrays(bool transpose, float *factor, float *sc
 	struct buffer buffers[5] = { { x, 4 * inputs },
 				     { output, 4 * outputs },
 				     { factor ? factor : x, 4 * inputs },
-				     { scale ? scale : x, 4 * COLS },
+				     { scale ? scale : x, 4 * COLS * scales },
 				     { partials ? partials : x, 4 * 2 * COLS } };
 	struct lf_command command = {
 		.opcode = LF_OP_MVM,
-		.flags = transpose ? LF_MVM_TRANSPOSE : 0,
+		.flags = flags,
 		.count = 1,
 		.input = { .space = LF_SPACE_BUFFER, .stride = 4 * inputs },
 		.output = { .space = LF_SPACE_BUFFER, .buffer = 1, .stride = 4 * outputs },
@@ -127,12 +129,20 @@ static struct lf_completion four_arrays(bool transpose, float *factor, float *sc
 		weights[at] = (int8_t)(at % 7 + 1);
 	for (uint32_t at = 0; at < ROWS; at++)
 		x[at] = 1.0f;
-	rig_open(&rig, "isaac", "tiles=4,multiply_energy_aj=0,add_energy_aj=0,scratch_energy_aj=0");
+	rig_open(&rig, "isaac", settings);
 	command.matrix = rig_matrix(&rig, ROWS, COLS, weights);
 	ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 5), LF_STATUS_OK);
 	record = rig.completion;
 	rig_close(&rig);
 	return record;
+}
+
+/* Likewise, without the digital unit. */
+static struct lf_completion four_arrays(bool transpose, float *factor, float *scale, float *output,
+					float *partials)
+{
+	return product_of_four("tiles=4,multiply_energy_aj=0,add_energy_aj=0,scratch_energy_aj=0",
+			       transpose ? LF_MVM_TRANSPOSE : 0, factor, scale, output, partials);
 }
 
 /* Lines that a zero takes out of the product are neither driven nor converted, and a tile without lines is not read. */
@@ -184,6 +194,38 @@ START_TEST(what_a_zero_takes_out_is_not_read)
 	ck_assert_uint_eq(part.conversions + part.mac_count + part.busy_ns, 0);
 	ck_assert_uint_eq(part.mvm_count, 1);
 	ck_assert_uint_eq(part.energy_aj[LF_ENERGY_ARRAY], 0);
+}
+END_TEST
+
+/* Six bits are too few for the sums of 128 rows: what is not converted does not clip, on the lossy and on the analog path. */
+START_TEST(what_is_not_converted_does_not_clip)
+{
+	static const char *const settings[] = { "tiles=4,adc_bits=6",
+						"tiles=4,adc_bits=6,read_noise=0.01" };
+	struct lf_completion whole, first, second, all;
+	float scale[64], output[32], partials[64];
+
+	for (uint16_t tile_scale = 0; tile_scale <= LF_MVM_TILE_SCALE;
+	     tile_scale += LF_MVM_TILE_SCALE) {
+		/* The even columns and the others, or those of the first row of tiles and of the second. */
+		for (int at = 0; at < 64; at++)
+			scale[at] = tile_scale ? at < 32 : at % 2;
+		whole = product_of_four(settings[_i], 0, NULL, NULL, output, NULL);
+		first = product_of_four(settings[_i], tile_scale, NULL, scale, output, NULL);
+		all = product_of_four(settings[_i], tile_scale, NULL, scale, output, partials);
+		for (int at = 0; at < 64; at++)
+			scale[at] = 1.0f - scale[at];
+		second = product_of_four(settings[_i], tile_scale, NULL, scale, output, NULL);
+		ck_assert_uint_eq(first.conversions + second.conversions, whole.conversions);
+		ck_assert_uint_eq(first.clips + second.clips, whole.clips);
+		ck_assert(first.clips && second.clips);
+		/* Partial sums are of all columns. */
+		ck_assert_uint_eq(all.conversions, whole.conversions);
+		ck_assert_uint_eq(all.clips, whole.clips);
+	}
+	memset(scale, 0, sizeof(scale));
+	first = product_of_four(settings[_i], 0, NULL, scale, output, NULL);
+	ck_assert_uint_eq(first.conversions + first.clips, 0);
 }
 END_TEST
 
@@ -453,6 +495,7 @@ int main(void)
 
 	tcase_add_test(tests, isaac_costs_what_was_published);
 	tcase_add_loop_test(tests, what_a_zero_takes_out_is_not_read, 0, 2);
+	tcase_add_loop_test(tests, what_is_not_converted_does_not_clip, 0, 2);
 	tcase_add_loop_test(tests, conversions_cost_by_resolution, 6, 9);
 	tcase_add_test(tests, encodings_differ_by_what_the_document_says);
 	tcase_add_test(tests, writing_an_array_costs_what_was_published);

@@ -216,6 +216,10 @@ static void test_foreign(void)
     memset(foreign, 0, FILE_BYTES);
     foreign[FILE_BYTES / 64] = 1;
     expect_refused(&fixture, foreign, "neither a device's nor empty");
+    /* Longer than the device needs, and something behind that. */
+    foreign[FILE_BYTES / 64] = 0;
+    foreign[FILE_BYTES - 1] = 1;
+    expect_refused(&fixture, foreign, "neither a device's nor empty");
     teardown(&fixture);
 }
 
@@ -234,6 +238,25 @@ static void test_records(void)
     }
     damaged[HEADER_COUNTERS + 7] ^= 1;
     expect_refused(&fixture, damaged, "counters");
+    teardown(&fixture);
+}
+
+/* The last byte that is not zero is a cell's: one bit of a weight is another. */
+static void test_cells(void)
+{
+    Fixture fixture;
+    g_autofree char *damaged = NULL;
+    uint32_t byte = FILE_BYTES - 1;
+
+    setup(&fixture);
+    damaged = g_memdup2(fixture.contents, FILE_BYTES);
+    while (!damaged[byte]) {
+        byte--;
+    }
+    damaged[byte] ^= 0x04;
+    expect_refused(&fixture, damaged, "cells of matrix 1: wrong checksum");
+    damaged[byte] ^= 0x04;
+    expect_works(&fixture, damaged);
     teardown(&fixture);
 }
 
@@ -388,6 +411,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/lf-accel/refused/header", test_header);
     qtest_add_func("/lf-accel/refused/version", test_version);
+    qtest_add_func("/lf-accel/refused/cells", test_cells);
     qtest_add_func("/lf-accel/refused/foreign", test_foreign);
     qtest_add_func("/lf-accel/refused/records", test_records);
     qtest_add_func("/lf-accel/refused/geometry", test_geometry);

@@ -49,11 +49,13 @@ static void give_up_matrix(struct lf_placed *placed)
 void lf_placed_sample(struct lf_placed *placed, const float *x, uint32_t tokens)
 {
 	size_t inputs = placed->linear.inputs;
-	uint32_t count = tokens < LF_PLACED_SAMPLES ? tokens : LF_PLACED_SAMPLES;
 
-	for (uint32_t at = 0; at < count; at++)
-		memcpy(placed->samples + at * inputs, x + (uint64_t)at * tokens / count * inputs,
-		       inputs * sizeof(float));
+	for (uint32_t at = 0; at < LF_PLACED_SAMPLES && at < tokens; at++) {
+		uint64_t row =
+			tokens < LF_PLACED_SAMPLES ? at : (uint64_t)at * tokens / LF_PLACED_SAMPLES;
+
+		memcpy(placed->samples + at * inputs, x + row * inputs, inputs * sizeof(float));
+	}
 }
 
 /* Are converters of the device to be calibrated, and is there something to do it with. */

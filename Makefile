@@ -29,7 +29,7 @@ include mk/debug.mk
 include mk/install.mk
 
 .PHONY: all userspace module qemu vm run data pool study experiments goldens bench docs lint format install
-.PHONY: run-parts bench-parts data-made
+.PHONY: run-parts bench-parts data-made interchange interchange-parts
 .PHONY: test test-asan test-long setup clean help
 
 all: userspace module			## runtime, tools and module
@@ -62,6 +62,12 @@ bench:					## the benchmark tables, in build/bench.json
 	scripts/setup.sh build kernel qemu vm data golden
 	+$(Q)$(SUBMAKE) bench-parts
 	scripts/bench --build $(BUILD)
+interchange:				## adapters of PEFT here and of ours there: the same outputs
+	scripts/setup.sh build data golden
+	+$(Q)$(SUBMAKE) interchange-parts
+	tests/golden/peft_interchange.py --build $(BUILD)
+interchange-parts: $(LFCTL) $(LIBRARY_SHARED) data-made
+
 bench-parts: $(BENCHES) $(LFCTL) $(QEMU) $(INITRAMFS) data-made
 
 study:					## accuracy and signal to noise against the device's errors

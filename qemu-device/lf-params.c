@@ -121,6 +121,18 @@ static struct xbar_params *lf_params_read(const char *path, Error **errp)
     return params;
 }
 
+static void lf_params_unknown(const char *preset, Error **errp)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+    const char *name;
+
+    for (uint32_t i = 0; (name = xbar_params_preset(i)); i++) {
+        g_string_append_printf(names, "%s%s", i ? ", " : "", name);
+    }
+    error_setg(errp, "preset '%s' is not known; there are: %s", preset,
+               names->str);
+}
+
 /* What the parameters that were given change. */
 static struct xbar_params *lf_params_base(LFAccel *s, Error **errp)
 {
@@ -137,9 +149,10 @@ static struct xbar_params *lf_params_base(LFAccel *s, Error **errp)
         return lf_params_read(s->preset_file, errp);
     }
     ret = xbar_params_create(preset, &params);
-    if (ret < 0) {
+    if (ret == -ENOENT) {
+        lf_params_unknown(preset, errp);
+    } else if (ret < 0) {
         error_setg_errno(errp, -ret, "preset '%s'", preset);
-        return NULL;
     }
     return params;
 }

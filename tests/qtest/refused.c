@@ -331,7 +331,9 @@ static void test_properties(void)
         const char *part;
         const char *second;
     } cases[] = {
-        { ",preset=nothing", "preset 'nothing'", "" },
+        { ",preset=nothing", "preset 'nothing' is not known",
+          "isaac, wan2022" },
+        { ",preset=", "preset '' is not known", "" },
         { ",pacing=fast", "pacing must be off, on or a factor", "1000000" },
         { ",pacing=0", "pacing must be", "" },
         { ",pacing=1000001", "pacing must be", "" },

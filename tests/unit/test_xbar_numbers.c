@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Number formats at their corners, the digital unit, the float device, and what a multiplication costs.
+ * Number formats at their corners, the digital unit, the float device.
  */
 #include <check.h>
 #include <math.h>
@@ -333,83 +333,6 @@ START_TEST(float_device_is_an_oracle)
 }
 END_TEST
 
-/*
- * One array of isaac, forward: 8 cycles of ADC + DAC + array + shift-add, 283 pJ each by the parts of ISAAC's table I, 1.12 pJ
- * for each of 128 x 16 products.
- */
-START_TEST(energy_of_an_isaac_array)
-{
-	static int8_t weights[128 * 16], input[128];
-	static float output[16], transposed[128];
-	struct buffer buffers[2] = { { input, sizeof(input) }, { output, sizeof(output) } };
-	struct lf_command command = {
-		.opcode = LF_OP_MVM,
-		.flags = LF_MVM_INPUT_INT8 | LF_MVM_FIXED_SCALE,
-		.count = 1,
-		.fixed_scale = bits_of(1.0f),
-		.input = { .space = LF_SPACE_BUFFER, .stride = 128 },
-		.output = { .space = LF_SPACE_BUFFER, .buffer = 1, .stride = 64 },
-	};
-	const __le64 *energy;
-	struct rig rig;
-	double cycle_pj;
-
-	rig_open(&rig, "isaac", "");
-	command.matrix = rig_matrix(&rig, 128, 16, weights);
-	ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 2), LF_STATUS_OK);
-	energy = rig.completion.energy_aj;
-	cycle_pj = (double)(energy[LF_ENERGY_ARRAY] + energy[LF_ENERGY_DAC] +
-			    energy[LF_ENERGY_ADC] + energy[LF_ENERGY_DIGITAL]) /
-		   8e6;
-	/* Less the 16 multiplications by s, which ISAAC has no part for. */
-	cycle_pj -= 16 * 3.7 / 8;
-	ck_assert_double_eq_tol(cycle_pj, 283.0, 28.3);
-	ck_assert_double_eq_tol((double)energy[LF_ENERGY_ADC] / 8e6, 200.0, 20.0);
-	ck_assert_double_eq_tol((double)energy[LF_ENERGY_ARRAY] / 8e6, 30.0, 3.0);
-	ck_assert_double_eq_tol((double)energy[LF_ENERGY_DAC] / 8e6, 50.0, 5.0);
-	ck_assert_double_eq_tol(cycle_pj * 8 / (128 * 16), 1.12, 0.112);
-	ck_assert_uint_eq(rig.completion.conversions, 8 * 128);
-	ck_assert_uint_eq(rig.completion.busy_ns, 800);
-
-	/* The other way eight passes a cycle share the cells: as much array, eight times the conversions. */
-	command.flags |= LF_MVM_TRANSPOSE;
-	buffers[0] = (struct buffer){ input, 128 };
-	buffers[1] = (struct buffer){ transposed, sizeof(transposed) };
-	command.output.stride = sizeof(transposed);
-	ck_assert_uint_eq(rig_run(&rig, &command, 1, buffers, 2), LF_STATUS_OK);
-	ck_assert_uint_eq(energy[LF_ENERGY_ARRAY], 8 * 30000000);
-	ck_assert_uint_eq(rig.completion.conversions, 8 * 8 * 128);
-	rig_close(&rig);
-}
-END_TEST
-
-/* PUMA: 22.6 nJ and 11 us for an array. */
-START_TEST(energy_of_writing_an_isaac_array)
-{
-	static int8_t weights[128 * 16];
-	struct lf_telemetry_block telemetry;
-	struct rig rig;
-	uint32_t matrix;
-
-	rig_open(&rig, "isaac", "");
-	matrix = rig_create_matrix(&rig, 128, 16);
-	ck_assert_uint_eq(rig_program(&rig, matrix, 128, 16, weights), LF_STATUS_OK);
-	ck_assert_uint_eq(rig.completion.cells_written, 128 * 128);
-	ck_assert_double_eq_tol((double)rig.completion.energy_aj[LF_ENERGY_PROGRAM] / 1e9, 22.6,
-				2.26);
-	ck_assert_double_eq_tol((double)rig.completion.busy_ns, 11000.0, 1100.0);
-	xbar_telemetry(rig.xbar, &telemetry);
-	ck_assert_uint_eq(telemetry.energy_pj[LF_ENERGY_PROGRAM] * 1000000 +
-				  telemetry.energy_sub_aj[LF_ENERGY_PROGRAM],
-			  rig.completion.energy_aj[LF_ENERGY_PROGRAM]);
-	ck_assert_uint_eq(telemetry.time_ns, telemetry.busy_ns);
-	xbar_advance_time(rig.xbar, 5);
-	xbar_telemetry(rig.xbar, &telemetry);
-	ck_assert_uint_eq(telemetry.time_ns, telemetry.busy_ns + 5);
-	rig_close(&rig);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("xbar numbers");
@@ -422,8 +345,6 @@ int main(void)
 	tcase_add_test(tests, scales_at_their_corners);
 	tcase_add_loop_test(tests, fuse_equals_its_formulas, 0, 40);
 	tcase_add_loop_test(tests, float_device_is_an_oracle, 0, 4);
-	tcase_add_test(tests, energy_of_an_isaac_array);
-	tcase_add_test(tests, energy_of_writing_an_isaac_array);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());

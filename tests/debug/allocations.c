@@ -205,6 +205,131 @@ static int quota(void)
 	return ioctl(fd, DRM_IOCTL_LF_QUOTA, &budget);
 }
 
+static int query(void)
+{
+	struct drm_lf_device_info info;
+	struct drm_lf_query args = { .type = DRM_LF_QUERY_DEVICE,
+				     .size = sizeof(info),
+				     .pointer = (uintptr_t)&info };
+
+	return ioctl(fd, DRM_IOCTL_LF_QUERY, &args);
+}
+
+static int buffer_info(void)
+{
+	struct drm_lf_bo_info info = { .handle = buffer.handle };
+
+	return ioctl(fd, DRM_IOCTL_LF_BO_INFO, &info);
+}
+
+static int priority(void)
+{
+	struct drm_lf_priority args = { .priority = DRM_LF_PRIORITY_NORMAL };
+
+	return ioctl(fd, DRM_IOCTL_LF_PRIORITY, &args);
+}
+
+/* A buffer of another file, by its DMA buffer. */
+static int exported;
+
+static int import_buffer(void)
+{
+	return drmPrimeFDToHandle(fd, exported, &made) ? -1 : 0;
+}
+
+static int matrix_info(void)
+{
+	struct drm_lf_matrix_info info = { .handle = made };
+
+	return ioctl(fd, DRM_IOCTL_LF_MATRIX_INFO, &info);
+}
+
+static int commit_matrix(void)
+{
+	struct drm_lf_matrix_handle commit = { .handle = made };
+
+	return ioctl(fd, DRM_IOCTL_LF_MATRIX_COMMIT, &commit);
+}
+
+/* Another one that waits to be committed. */
+static void program_another(void)
+{
+	static const int8_t weights[40 * 20];
+
+	CHECK_OK(guest_matrix_close(fd, made));
+	CHECK_OK(guest_matrix_create(fd, 40, 20, &made));
+	CHECK_EQUAL(guest_matrix_program(fd, made, 40, 20, weights), 1);
+}
+
+static int unlink_matrix(void)
+{
+	struct drm_lf_matrix_unlink name = { .name = "unlinked" };
+
+	return ioctl(fd, DRM_IOCTL_LF_MATRIX_UNLINK, &name);
+}
+
+/* Another one of that name. */
+static void publish_another(void)
+{
+	program_another();
+	CHECK_OK(guest_matrix_commit(fd, made));
+	CHECK_OK(guest_matrix_publish(fd, made, "unlinked", 0444));
+}
+
+static int drop_matrix(void)
+{
+	struct drm_lf_matrix_handle handle = { .handle = made };
+
+	return ioctl(fd, DRM_IOCTL_LF_MATRIX_CLOSE, &handle);
+}
+
+static void open_again(void)
+{
+	CHECK_OK(guest_matrix_open(fd, "unlinked", &made));
+}
+
+/* What the driver shows in files. */
+static const char *shown;
+
+static int read_shown(void)
+{
+	char text[4096];
+	int file = open(shown, O_RDONLY | O_CLOEXEC), error;
+	ssize_t length;
+
+	if (file < 0)
+		return -1;
+	length = read(file, text, sizeof(text));
+	error = errno;
+	close(file);
+	errno = error;
+	return length < 0 ? -1 : 0;
+}
+
+static void sweep_files(void)
+{
+	static const char *const patterns[] = {
+		"/sys/class/accel/accel*/device/lf/jobs",
+		"/sys/class/accel/accel*/device/hwmon/hwmon*/energy1_input",
+		"/sys/class/accel/accel*/device/hwmon/hwmon*/temp1_input",
+		"/sys/kernel/debug/accel/*/queues",
+	};
+	char fdinfo[64];
+
+	for (size_t i = 0; i < KTAP_COUNT(patterns); i++) {
+		const struct scenario scenario = { patterns[i], read_shown, NULL, false };
+		glob_t files;
+
+		CHECK_OK(glob(patterns[i], 0, NULL, &files));
+		shown = files.gl_pathv[0];
+		sweep(&scenario, 1);
+		globfree(&files);
+	}
+	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", fd);
+	shown = fdinfo;
+	sweep(&(struct scenario){ "fdinfo", read_shown, NULL, false }, 1);
+}
+
 static int submit(void)
 {
 	struct guest_job job = guest_multiply_job(buffer.handle, made, 40, 20, 4096);
@@ -216,6 +341,15 @@ static int submit(void)
 static void wait_job(void)
 {
 	CHECK_OK(guest_wait(fd, synced, GUEST_WAIT_MS));
+}
+
+static int export_from_another_file(void)
+{
+	int other = guest_open(), dma_buf;
+	struct guest_buffer theirs = guest_buffer(other, 8192);
+
+	CHECK_OK(drmPrimeHandleToFD(other, theirs.handle, DRM_CLOEXEC | DRM_RDWR, &dma_buf));
+	return dma_buf;
 }
 
 static void test_calls(void)
@@ -235,6 +369,17 @@ static void test_calls(void)
 		{ "submit", submit, wait_job, false },
 	};
 	static const struct scenario named = { "open by name", open_matrix, close_matrix, false };
+	static const struct scenario others[] = {
+		{ "query", query, NULL, false },
+		{ "buffer info", buffer_info, NULL, false },
+		{ "import", import_buffer, close_buffer, false },
+		{ "priority", priority, NULL, false },
+		{ "matrix info", matrix_info, NULL, false },
+	};
+	static const struct scenario commit = { "commit", commit_matrix, program_another, false };
+	static const struct scenario unlink_name = { "unlink", unlink_matrix, publish_another,
+						     false };
+	static const struct scenario drop = { "close", drop_matrix, open_again, false };
 	int8_t weights[40 * 20];
 	uint32_t handle;
 
@@ -251,6 +396,21 @@ static void test_calls(void)
 	CHECK_OK(guest_matrix_publish(fd, handle, "allocations", 0444));
 	sweep(&named, 1);
 	CHECK_OK(guest_matrix_unlink(fd, "allocations"));
+	made = handle;
+	exported = export_from_another_file();
+	for (size_t i = 0; i < KTAP_COUNT(others); i++) {
+		/* An import leaves its handle where that of the matrix was. */
+		made = handle;
+		sweep(&others[i], 1);
+	}
+	made = handle;
+	program_another();
+	sweep(&commit, 1);
+	publish_another();
+	sweep(&drop, 1);
+	sweep(&unlink_name, 1);
+	CHECK_OK(guest_matrix_unlink(fd, "unlinked"));
+	sweep_files();
 	guest_check_multiply(fd, 5);
 }
 

@@ -277,7 +277,7 @@ static void send(struct lf_device *lf, const struct event *event)
 		return;
 	message = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_NOWAIT | __GFP_NOWARN);
 	if (!message) {
-		genl_set_err(&lf_netlink_family, &init_net, 0, 0, ENOBUFS);
+		genl_set_err(&lf_netlink_family, &init_net, 0, 0, -ENOBUFS);
 		return;
 	}
 	if (put_event(message, lf, event))

@@ -75,34 +75,6 @@ static int build_list(struct lf_bo *bo, struct sg_table *table)
 	return i == object->size / LF_PAGE_BYTES ? 0 : -EINVAL;
 }
 
-/* A mapped buffer is listed, so that it can be unmapped while it lives. */
-static int build_and_list(struct lf_bo *bo, struct sg_table *table)
-{
-	struct lf_device *lf = to_lf_device(bo->base.base.dev);
-	int err = build_list(bo, table);
-
-	if (err)
-		return err;
-	mutex_lock(&lf->buffer_lock);
-	list_add_tail(&bo->link, &lf->buffers);
-	mutex_unlock(&lf->buffer_lock);
-	return 0;
-}
-
-/* Maps the pages for the device and lists their addresses. */
-static int map_pages(struct lf_bo *bo)
-{
-	struct sg_table *table;
-	int index, err;
-
-	if (!drm_dev_enter(bo->base.base.dev, &index))
-		return -ENODEV;
-	table = drm_gem_shmem_get_pages_sgt(&bo->base);
-	err = IS_ERR(table) ? PTR_ERR(table) : build_and_list(bo, table);
-	drm_dev_exit(index);
-	return err;
-}
-
 static void free_list(struct lf_bo *bo)
 {
 	if (bo->list)
@@ -112,20 +84,55 @@ static void free_list(struct lf_bo *bo)
 
 static void unmap_pages(struct lf_bo *bo)
 {
-	struct drm_gem_object *object = &bo->base.base;
 	struct sg_table *table = bo->base.sgt;
 
 	list_del_init(&bo->link);
 	free_list(bo);
 	/* What the shmem helper does not find it does not undo. */
 	bo->base.sgt = NULL;
-	if (object->import_attach) {
-		dma_buf_unmap_attachment_unlocked(object->import_attach, table, DMA_BIDIRECTIONAL);
+	if (bo->attachment) {
+		dma_buf_unmap_attachment_unlocked(bo->attachment, table, DMA_BIDIRECTIONAL);
 	} else {
-		dma_unmap_sgtable(object->dev->dev, table, DMA_BIDIRECTIONAL, 0);
+		dma_unmap_sgtable(bo->base.base.dev->dev, table, DMA_BIDIRECTIONAL, 0);
 		sg_free_table(table);
 		kfree(table);
 	}
+}
+
+/* A mapped buffer is listed, so that it can be unmapped while it lives. */
+static int build_and_list(struct lf_bo *bo, struct sg_table *table)
+{
+	struct lf_device *lf = to_lf_device(bo->base.base.dev);
+	int err = build_list(bo, table);
+
+	if (err) {
+		free_list(bo);
+		return err;
+	}
+	mutex_lock(&lf->buffer_lock);
+	list_add_tail(&bo->link, &lf->buffers);
+	mutex_unlock(&lf->buffer_lock);
+	return 0;
+}
+
+/* Maps the pages for the device and lists their addresses. What fails is taken back while the driver has the device. */
+static int map_pages(struct lf_bo *bo)
+{
+	struct sg_table *table;
+	int index, err;
+
+	if (!drm_dev_enter(bo->base.base.dev, &index))
+		return -ENODEV;
+	table = drm_gem_shmem_get_pages_sgt(&bo->base);
+	if (IS_ERR(table)) {
+		err = PTR_ERR(table);
+	} else {
+		err = build_and_list(bo, table);
+		if (err)
+			unmap_pages(bo);
+	}
+	drm_dev_exit(index);
+	return err;
 }
 
 /**
@@ -163,8 +170,6 @@ static void lf_gem_free(struct drm_gem_object *object)
 	if (!list_empty(&bo->link))
 		unmap_pages(bo);
 	mutex_unlock(&lf->buffer_lock);
-	/* One that was never listed. */
-	free_list(bo);
 	uncharge(bo);
 	drm_gem_shmem_free(&bo->base);
 }
@@ -227,6 +232,7 @@ struct drm_gem_object *lf_gem_import(struct drm_device *drm, struct dma_buf_atta
 	object = drm_gem_shmem_prime_import_sg_table(drm, attachment, table);
 	if (IS_ERR(object))
 		return object;
+	to_lf_bo(object)->attachment = attachment;
 
 	err = charge(to_lf_bo(object),
 		     DIV_ROUND_UP(object->size / LF_PAGE_BYTES * sizeof(__le64), PAGE_SIZE));

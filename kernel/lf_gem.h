@@ -16,6 +16,7 @@ struct user_struct;
  * @list: bus address of each LF_PAGE_BYTES of it, as the device wants them
  * @list_dma: bus address of @list
  * @list_bytes: length of @list
+ * @attachment: to the DMA buffer of an imported one; the DRM core notes it only after the import. NULL for one's own
  * @link: in the device's list of mapped buffers, empty when it is not mapped; under that list's lock
  * @charged: pages that are charged
  * @user: who the pinned pages are charged to, NULL if nobody
@@ -25,6 +26,7 @@ struct lf_bo {
 	__le64 *list;
 	dma_addr_t list_dma;
 	size_t list_bytes;
+	struct dma_buf_attachment *attachment;
 	struct list_head link;
 	unsigned long charged;
 	struct user_struct *user;

@@ -88,6 +88,7 @@ enum lf_queue_mode {
  * @interrupts: that asked for this queue
  * @records: taken
  * @sched: scheduler of the jobs of this queue; unused for queue 0
+ * @next_tick: jiffies when what is in flight is to be looked after next
  * @sched_lock: pausing @sched and letting it go on
  * @fence_context: of the fences of its jobs
  * @fence_seqno: last number of them; the scheduler runs one job at a time
@@ -115,6 +116,7 @@ struct lf_queue {
 	u64 interrupts;
 	u64 records;
 	struct drm_gpu_scheduler sched;
+	unsigned long next_tick;
 	struct mutex sched_lock;
 	u64 fence_context;
 	u64 fence_seqno;

@@ -29,6 +29,20 @@ static struct lf_queue *queue_of(struct drm_sched_job *base)
 	return container_of(base->sched, struct lf_queue, sched);
 }
 
+/*
+ * The scheduler begins its tick anew with each job that it starts. If others follow one that hangs, nobody would look after it
+ * until the ring is full: so the tick stays when it was.
+ */
+static void keep_tick(struct lf_queue *queue)
+{
+	unsigned long now = jiffies, next = READ_ONCE(queue->next_tick);
+
+	if (lf_queue_is_idle(queue))
+		WRITE_ONCE(queue->next_tick, now + queue->lf->tick);
+	else
+		drm_sched_resume_timeout(&queue->sched, time_before(now, next) ? next - now : 0);
+}
+
 static struct dma_fence *run_job(struct drm_sched_job *base)
 {
 	struct lf_job *job = to_lf_job(base);
@@ -36,6 +50,7 @@ static struct dma_fence *run_job(struct drm_sched_job *base)
 	int index, err;
 
 	lf_kcov_start(&job->context->kcov);
+	keep_tick(queue);
 	lf_fence_init(job->fence, queue->fence_context, ++queue->fence_seqno);
 	trace_lf_job_run(&job->lf->drm, job->context->id, job->fence->seqno, queue->index);
 
@@ -62,6 +77,7 @@ static enum drm_gpu_sched_stat timedout_job(struct drm_sched_job *base)
 	int index;
 
 	lf_kcov_start(&job->context->kcov);
+	WRITE_ONCE(queue->next_tick, jiffies + lf->tick);
 	if (drm_dev_enter(&lf->drm, &index)) {
 		lf_reset_watch(lf, queue, &job->request, lf->job_timeout);
 		drm_dev_exit(index);

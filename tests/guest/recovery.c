@@ -117,6 +117,26 @@ static void hang_ends_with_a_timeout(void)
 	guest_check_multiply(set.fd, 2);
 }
 
+/* Others that follow it, one by one, do not put off that it is looked after. */
+static void followers_do_not_prolong_a_hang(void)
+{
+	enum { PAUSE_US = 100000 };
+	struct bench set = bench(2);
+	uint32_t timeout_ms = guest_info(set.fd).job_timeout_ms;
+	struct guest_job job = guest_job();
+	int64_t start = now_ms();
+
+	guest_job_command(&job, LF_OP_BARRIER);
+	submit_hanging(&set);
+	while (guest_wait(set.fd, set.syncobj, 0) == -ETIME) {
+		CHECK(now_ms() - start <= 2 * (int64_t)timeout_ms);
+		CHECK_OK(guest_job_submit(set.fd, &job));
+		usleep(PAUSE_US);
+	}
+	CHECK_EQUAL(guest_fence_error(set.fd, set.syncobj), -ETIMEDOUT);
+	guest_check_multiply(set.fd, 2);
+}
+
 static void innocent_jobs_are_run_again(void)
 {
 	struct bench guilty = bench(3), others[FOLLOWERS];
@@ -243,7 +263,7 @@ int main(void)
 		KTAP_TEST(hang_ends_with_a_timeout),  KTAP_TEST(innocent_jobs_are_run_again),
 		KTAP_TEST(programming_is_run_once),   KTAP_TEST(failed_job_says_so),
 		KTAP_TEST(waiting_job_is_not_blamed), KTAP_TEST(management_survives),
-		KTAP_TEST(closing_a_hanging_file),
+		KTAP_TEST(closing_a_hanging_file),    KTAP_TEST(followers_do_not_prolong_a_hang),
 	};
 
 	bool reloaded = guest_reload("job_timeout_ms=2000");

@@ -187,14 +187,25 @@ found:
 	return err;
 }
 
+static bool is_wanted(const struct lf_matrix_info *info, u32 account,
+		      const struct drm_lf_matrix_create *wanted)
+{
+	return info->state == LF_MATRIX_TORN && le32_to_cpu(info->account) == account &&
+	       le32_to_cpu(info->rows) == wanted->rows && le32_to_cpu(info->cols) == wanted->cols &&
+	       info->format == wanted->format;
+}
+
 /**
  * lf_directory_find_orphan() - a matrix in the making that no object stands for
  * @lf: device; the caller holds @lf->create_lock, so nobody else is making one
+ * @account: who pays for it
+ * @wanted: what it is to be. Another orphan is what could not be deleted, with what its owner wrote
  * @info: receives its entry
  *
  * Return: 0, -ENOENT, -ENOMEM, or an error of lf_manage.h.
  */
-int lf_directory_find_orphan(struct lf_device *lf, struct lf_matrix_info *info)
+int lf_directory_find_orphan(struct lf_device *lf, u32 account,
+			     const struct drm_lf_matrix_create *wanted, struct lf_matrix_info *info)
 {
 	struct lf_matrix_info *entries;
 	u32 first = 0, written, i;
@@ -207,7 +218,7 @@ int lf_directory_find_orphan(struct lf_device *lf, struct lf_matrix_info *info)
 	do {
 		err = lf_manage_list(lf, first, LF_MANAGE_LIST_ENTRIES, entries, &written);
 		for (i = 0; !err && i < written; i++) {
-			if (entries[i].state == LF_MATRIX_TORN &&
+			if (is_wanted(&entries[i], account, wanted) &&
 			    !xa_load(&lf->matrices, le32_to_cpu(entries[i].matrix))) {
 				*info = entries[i];
 				goto found;

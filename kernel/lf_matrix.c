@@ -256,7 +256,7 @@ static int try_create(struct lf_device *lf, struct lf_context *context,
 
 	err = lf_manage_create(lf, context->account, args->rows, args->cols, args->format, &id);
 	if (lf_manage_is_open(err)) {
-		if (!lf_directory_find_orphan(lf, info))
+		if (!lf_directory_find_orphan(lf, context->account, args, info))
 			return 0;
 		if (err == -ECANCELED)
 			err = lf_manage_create(lf, context->account, args->rows, args->cols,

@@ -18,47 +18,20 @@
 #include "lf_manage.h"
 #include "lf_matrix.h"
 
-static int add_fence(struct lf_matrix *matrix, struct dma_fence *fence)
+/* From here on others wait for @fence. Whom it waits for itself goes to @before, NULL for nobody. */
+static int add_fence(struct lf_matrix *matrix, struct dma_fence *fence, struct dma_fence **before)
 {
-	int err = dma_resv_reserve_fences(matrix->gem.resv, 1);
+	struct dma_resv *resv = matrix->gem.resv;
+	int err;
 
+	err = dma_resv_reserve_fences(resv, 1);
+	if (!err)
+		err = dma_resv_get_singleton(resv, DMA_RESV_USAGE_READ, before);
 	if (err)
 		return err;
 	lf_fence_init(fence, dma_fence_context_alloc(1), 1);
-	dma_resv_add_fence(matrix->gem.resv, fence, DMA_RESV_USAGE_WRITE);
+	dma_resv_add_fence(resv, fence, DMA_RESV_USAGE_WRITE);
 	return 0;
-}
-
-/*
- * Waits until nobody uses the matrix. From then on all others wait for end(); until then nothing may
- * allocate memory or take a reservation. Returns the fence for it, or ERR_PTR().
- */
-static struct dma_fence *begin(struct lf_matrix *matrix)
-{
-	struct dma_resv *resv = matrix->gem.resv;
-	struct dma_fence *fence = lf_fence_alloc(matrix->gem.dev);
-	long err;
-
-	if (!fence)
-		return ERR_PTR(-ENOMEM);
-	for (;;) {
-		err = dma_resv_wait_timeout(resv, DMA_RESV_USAGE_READ, true, MAX_SCHEDULE_TIMEOUT);
-		if (err < 0)
-			break;
-		err = dma_resv_lock_interruptible(resv, NULL);
-		if (err)
-			break;
-		if (dma_resv_test_signaled(resv, DMA_RESV_USAGE_READ)) {
-			err = add_fence(matrix, fence);
-			dma_resv_unlock(resv);
-			break;
-		}
-		dma_resv_unlock(resv);
-	}
-	if (!err)
-		return fence;
-	lf_fence_put(fence);
-	return ERR_PTR(err);
 }
 
 static void end(struct lf_matrix *matrix, struct dma_fence *fence)
@@ -66,6 +39,36 @@ static void end(struct lf_matrix *matrix, struct dma_fence *fence)
 	dma_fence_signal(fence);
 	lf_fence_put(fence);
 	lf_fence_forget(&matrix->gem);
+}
+
+/*
+ * Waits until nobody uses the matrix. All who come meanwhile wait for end(), so it has its turn however many they are; until
+ * then nothing may allocate memory or take a reservation. Returns the fence for it, or ERR_PTR().
+ */
+static struct dma_fence *begin(struct lf_matrix *matrix)
+{
+	struct dma_fence *fence = lf_fence_alloc(matrix->gem.dev), *before;
+	int err;
+
+	if (!fence)
+		return ERR_PTR(-ENOMEM);
+	err = dma_resv_lock_interruptible(matrix->gem.resv, NULL);
+	if (!err) {
+		err = add_fence(matrix, fence, &before);
+		dma_resv_unlock(matrix->gem.resv);
+	}
+	if (err) {
+		lf_fence_put(fence);
+		return ERR_PTR(err);
+	}
+	if (!before)
+		return fence;
+	err = dma_fence_wait(before, true);
+	dma_fence_put(before);
+	if (!err)
+		return fence;
+	end(matrix, fence);
+	return ERR_PTR(err);
 }
 
 /* Its place is fixed, so this needs no memory. */

@@ -3,6 +3,7 @@
  * Writing the cells of a matrix again: who may, who pays, what it waits for; and what the directory
  * tells whom of the state of the cells.
  */
+#include <signal.h>
 #include <stddef.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -109,6 +110,52 @@ static void readers_are_ordered(void)
 		CHECK_EQUAL(guest_fence_error(fd, syncobj), 1);
 		CHECK_EQUAL(memcmp((char *)x + OUTPUT, expected, sizeof(expected)), 0);
 	}
+}
+
+enum { READERS = 32 };
+
+/* So many at any time, until the process is killed. */
+static void read_without_end(int fd, uint32_t buffer, uint32_t matrix, const uint32_t *syncobjs)
+{
+	for (uint32_t i = 0;; i++) {
+		struct guest_job job = guest_multiply_job(buffer, matrix, ROWS, COLS, OUTPUT);
+
+		if (i >= READERS)
+			CHECK_OK(guest_wait(fd, syncobjs[i % READERS], GUEST_WAIT_MS));
+		guest_job_sync(&job, syncobjs[i % READERS], DRM_LF_SYNC_OUT, 0);
+		CHECK_OK(guest_job_submit(fd, &job));
+	}
+}
+
+/* It has its turn while others never stop reading. */
+static void readers_do_not_keep_it_out(void)
+{
+	enum { ROUNDS = 5 };
+	int8_t weights[ROWS * COLS];
+	int fd = guest_open(), status;
+	uint32_t matrix = guest_matrix(fd, ROWS, COLS, 6, weights), syncobjs[READERS];
+	struct guest_buffer buffer = guest_buffer(fd, 4096);
+	uint64_t cells;
+	pid_t child;
+
+	memset(buffer.memory, 0, 4096);
+	for (int i = 0; i < READERS; i++)
+		syncobjs[i] = guest_syncobj(fd);
+	fflush(stdout);
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0)
+		read_without_end(fd, buffer.handle, matrix, syncobjs);
+	/* Until the last of them has come. */
+	while (guest_wait(fd, syncobjs[READERS - 1], GUEST_WAIT_MS) == -EINVAL)
+		usleep(1000);
+	for (int round = 0; round < ROUNDS; round++)
+		CHECK_OK(refresh(fd, matrix, &cells));
+	CHECK_EQUAL(waitpid(child, &status, WNOHANG), 0);
+	CHECK_OK(kill(child, SIGKILL));
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK_EQUAL(info_of(fd, matrix).refreshes, ROUNDS);
+	check_exact(fd, matrix, weights);
 }
 
 static void as_stranger(void *argument)
@@ -256,10 +303,10 @@ static void hot_die_does_no_work(void)
 int main(void)
 {
 	static const struct ktap_test tests[] = {
-		KTAP_TEST(refreshes_and_charges), KTAP_TEST(bad_calls_are_refused),
-		KTAP_TEST(readers_are_ordered),	  KTAP_TEST(strangers_may_not),
-		KTAP_TEST(budget_is_kept),	  KTAP_TEST(first_version_is_served),
-		KTAP_TEST(hot_die_does_no_work),
+		KTAP_TEST(refreshes_and_charges),   KTAP_TEST(bad_calls_are_refused),
+		KTAP_TEST(readers_are_ordered),	    KTAP_TEST(readers_do_not_keep_it_out),
+		KTAP_TEST(strangers_may_not),	    KTAP_TEST(budget_is_kept),
+		KTAP_TEST(first_version_is_served), KTAP_TEST(hot_die_does_no_work),
 	};
 
 	return ktap_run(tests, KTAP_COUNT(tests), 60);

@@ -99,7 +99,8 @@ bool lf_hw_present(struct lf_device *lf)
 /* Jobs wait for it: so no longer than half of what one of them may take. */
 static unsigned long reset_timeout_us(const struct lf_device *lf)
 {
-	return min_t(unsigned long, LF_RESET_TIMEOUT_US, jiffies_to_usecs(lf->job_timeout) / 2);
+	/* In jiffies first: the microseconds of a long timeout do not fit. */
+	return jiffies_to_usecs(min(lf->job_timeout / 2, usecs_to_jiffies(LF_RESET_TIMEOUT_US)));
 }
 
 /**

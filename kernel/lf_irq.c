@@ -27,6 +27,21 @@ irqreturn_t lf_queue_irq(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
+static u32 take_events(struct lf_device *lf)
+{
+	u32 events;
+
+	/* Before 1.2 it raises two, and does not say which. */
+	if (!lf_speaks(lf, 2))
+		return lf_read(lf, LF_REG_STATUS) & LF_DEVICE_FATAL ? LF_EVENT_FATAL
+								    : LF_EVENT_QUEUE;
+	events = lf_read(lf, LF_REG_EVENTS);
+	/* All ones: the device has gone, and event_work() will see it. */
+	if (!PCI_POSSIBLE_ERROR(events))
+		lf_write(lf, LF_REG_EVENTS, events);
+	return events;
+}
+
 /**
  * lf_event_irq() - interrupt of events (MSI-X)
  * @irq: its number
@@ -37,12 +52,8 @@ irqreturn_t lf_queue_irq(int irq, void *data)
 irqreturn_t lf_event_irq(int irq, void *data)
 {
 	struct lf_device *lf = data;
-	u32 events =
-		lf_speaks(lf, 2) ? lf_read(lf, LF_REG_EVENTS) : LF_EVENT_QUEUE | LF_EVENT_FATAL;
+	u32 events = take_events(lf);
 
-	/* All ones: the device has gone, and event_work() will see it. */
-	if (lf_speaks(lf, 2) && !PCI_POSSIBLE_ERROR(events))
-		lf_write(lf, LF_REG_EVENTS, events);
 	if (events) {
 		atomic_or(events, &lf->events);
 		queue_work(lf->reset_wq, &lf->event_work);

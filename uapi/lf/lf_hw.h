@@ -612,8 +612,13 @@ struct lf_account {
 	__le64 tiles;
 };
 
+#ifdef __cplusplus
+#define LF_ASSERT_SIZE(type, bytes) \
+	static_assert(sizeof(type) == (bytes), #type " has another size")
+#else
 #define LF_ASSERT_SIZE(type, bytes) \
 	_Static_assert(sizeof(type) == (bytes), #type " has another size")
+#endif
 
 LF_ASSERT_SIZE(struct lf_buffer_entry, 16);
 LF_ASSERT_SIZE(struct lf_submission, 64);

@@ -44,12 +44,11 @@ static inline float finish_dot(vec lanes, float alpha, const float *bias, size_t
 	return bias ? y + bias[j] : y;
 }
 
-/* A row of the result: k is at least 1. */
+/* A row of the result from column @j on; k is at least 1. */
 static inline void row_of_dots(float *to, const float *row, struct lf_rows b, float alpha,
-			       const float *bias, size_t n, size_t k)
+			       const float *bias, size_t j, size_t n, size_t k)
 {
-	size_t j = 0;
-
+	b.data += j * b.stride;
 #if SIMD_DOTS == 16
 	/* Not for long rows, which are fetched ahead for a few of them at a time. */
 	for (; k <= SHORT_DOT && j + SIMD_DOTS <= n;
@@ -78,14 +77,67 @@ static inline void row_of_dots(float *to, const float *row, struct lf_rows b, fl
 	}
 }
 
+#if SIMD_DOTS == 16
+/*
+ * Two rows of the result, four columns at a time: for long dot products with rows of a matrix that the nearest cache does not hold, or
+ * that are loaded as fast as they are multiplied.
+ */
+static inline void rows_of_long_dots(struct lf_rows_out out, struct lf_rows a, struct lf_rows b,
+				     float alpha, const float *bias, size_t n, size_t k)
+{
+	const float *first = a.data, *second = a.data + a.stride;
+	struct lf_rows four = b;
+	size_t j = 0;
+
+	for (; j + 4 <= n; j += 4, four.data += 4 * four.stride) {
+		vec low[4], high[4];
+
+		UNROLL for (int i = 0; i < 4; i++)
+		{
+			vec right = vec_load(four.data + i * four.stride);
+
+			low[i] = vec_mul(vec_load(first), right);
+			high[i] = vec_mul(vec_load(second), right);
+		}
+		for (size_t c = LF_SIMD_LANES; c < k; c += LF_SIMD_LANES) {
+			vec left0 = chunk_load(first + c, k - c),
+			    left1 = chunk_load(second + c, k - c);
+
+			UNROLL for (int i = 0; i < 4; i++)
+			{
+				vec right = chunk_load(four.data + i * four.stride + c, k - c);
+
+				low[i] = vec_add(low[i], vec_mul(left0, right));
+				high[i] = vec_add(high[i], vec_mul(left1, right));
+			}
+		}
+		for (size_t i = 0; i < 4; i++) {
+			out.data[j + i] = finish_dot(low[i], alpha, bias, j + i);
+			out.data[out.stride + j + i] = finish_dot(high[i], alpha, bias, j + i);
+		}
+	}
+	row_of_dots(out.data, first, b, alpha, bias, j, n, k);
+	row_of_dots(out.data + out.stride, second, b, alpha, bias, j, n, k);
+}
+
+#endif
+
 static void matmul_nt(struct lf_rows_out out, struct lf_rows a, struct lf_rows b, float alpha,
 		      const float *bias, size_t m, size_t n, size_t k)
 {
-	for (size_t i = 0; i < m; i++) {
+	size_t i = 0;
+
+#if SIMD_DOTS == 16
+	for (; k > SHORT_DOT && i + 2 <= m; i += 2)
+		rows_of_long_dots((struct lf_rows_out){ out.data + i * out.stride, out.stride },
+				  (struct lf_rows){ a.data + i * a.stride, a.stride }, b, alpha,
+				  bias, n, k);
+#endif
+	for (; i < m; i++) {
 		float *to = out.data + i * out.stride;
 
 		if (k) {
-			row_of_dots(to, a.data + i * a.stride, b, alpha, bias, n, k);
+			row_of_dots(to, a.data + i * a.stride, b, alpha, bias, 0, n, k);
 			continue;
 		}
 		memset(to, 0, n * sizeof(*to));

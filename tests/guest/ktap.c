@@ -63,8 +63,7 @@ static bool is_wanted(const char *only, const char *name)
 	return false;
 }
 
-/* How many times slower than the distribution's this kernel may be. */
-static unsigned int patience(void)
+unsigned int ktap_patience(void)
 {
 	const char *given = getenv("KTAP_PATIENCE");
 	long times = given ? strtol(given, NULL, 10) : 1;
@@ -80,7 +79,7 @@ int ktap_run(const struct ktap_test *tests, size_t count, unsigned int timeout_s
 	printf("TAP version 13\n1..%zu\n", count);
 	for (size_t i = 0; i < count; i++) {
 		int status = is_wanted(only, tests[i].name)
-				     ? run_one(&tests[i], timeout_s * patience())
+				     ? run_one(&tests[i], timeout_s * ktap_patience())
 				     : KTAP_SKIPPED;
 
 		failed += status != 0 && status != KTAP_SKIPPED;

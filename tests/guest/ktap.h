@@ -40,6 +40,9 @@ struct ktap_test {
  */
 int ktap_run(const struct ktap_test *tests, size_t count, unsigned int timeout_s);
 
+/** ktap_patience() - how many times slower than the distribution's the kernel may be: KTAP_PATIENCE, or 1 */
+unsigned int ktap_patience(void);
+
 /** ktap_skip() - end this test: what it needs is not here */
 _Noreturn void ktap_skip(const char *reason);
 

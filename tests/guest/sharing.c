@@ -328,8 +328,14 @@ int main(void)
 		KTAP_TEST(exported_buffer_is_ordered),	 KTAP_TEST(jobs_in_flight_are_bounded),
 		KTAP_TEST(full_file_waits_for_its_jobs),
 	};
-	bool reloaded = guest_reload("job_timeout_ms=3000");
-	int status = ktap_run(tests, KTAP_COUNT(tests), 120);
+	char parameters[64];
+	bool reloaded;
+	int status;
+
+	/* A job that hangs has to outlast the submission of many others. */
+	snprintf(parameters, sizeof(parameters), "job_timeout_ms=%u", 3000 * ktap_patience());
+	reloaded = guest_reload(parameters);
+	status = ktap_run(tests, KTAP_COUNT(tests), 120);
 
 	if (reloaded)
 		guest_reload("");

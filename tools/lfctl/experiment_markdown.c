@@ -324,7 +324,7 @@ static bool same_pair(const json_t *row, const json_t *other)
 static void put_sweep(FILE *stream, const json_t *rows)
 {
 	const json_t *row = json_array_get(rows, 0);
-	size_t columns = 0, index;
+	size_t columns = 1, index;
 
 	if (!row)
 		return;

@@ -349,6 +349,7 @@ int lf_matrix_info_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 {
 	struct drm_lf_matrix_info *args = data;
 	struct lf_device *lf = to_lf_device(drm);
+	struct lf_matrix_info info;
 	struct lf_matrix *matrix;
 	int index, err;
 
@@ -358,9 +359,12 @@ int lf_matrix_info_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	if (!matrix)
 		return -ENOENT;
 	if (drm_dev_enter(drm, &index)) {
-		err = lf_directory_find(lf, matrix->id, matrix->index, &args->info);
-		if (!err)
-			lf_directory_redact(&args->info, to_lf_context(file));
+		err = lf_directory_find(lf, matrix->id, matrix->index, &info);
+		/* The DRM core copies the arguments back after an error, too: nobody else's entry may be in them. */
+		if (!err) {
+			lf_directory_redact(&info, to_lf_context(file));
+			args->info = info;
+		}
 		drm_dev_exit(index);
 	} else {
 		err = -ENODEV;

@@ -143,6 +143,14 @@ def test_every_method_gives_alone_what_it_gives_among_the_others():
         ktap.equal([name for name, line in together.items() if line["training"]["cells_written"]], ["on crossbars"])
 
 
+def check_tables(text, fewest):
+    """Tables are whole: as many cells in every row as in the head."""
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    for table in tables:
+        ktap.equal({line.count("|") for line in table}, {table[0].count("|")})
+    assert len(tables) >= fewest, text
+
+
 def by_hand(line, training, inference, **more):
     """A line with energies that can be added up by hand: (backbone, pool, writes, cells, bytes, tokens), picojoules."""
     for name, numbers in (("training", training), ("inference", inference)):
@@ -195,6 +203,7 @@ def test_energy_is_as_worked_out_by_hand():
         # 12 pJ more for a token, against two multiplications that are not counted in it.
         ktap.equal(row("energy_digital", "fusion", "digital")["break_even_pj_mac"], (30 - 18) / 2)
         text = (made.out / "experiment.md").read_text()
+        check_tables(text, 7)
         assert "\n| fusion | writer | 2 | 3.54 | never | depends on the preset | 4000 | 20.0 |\n" in text, text
         assert "\n| fusion | writer | 40 | never | never | up to 117 tokens | up to 481 tokens |" in text, text
 
@@ -264,11 +273,7 @@ def test_every_line_says_what_it_was():
         text = (made.out / "experiment.md").read_text()
         for row in result["methods"]:
             assert "\n| %s | %.1f |" % (row["method"], 100 * row["accuracy"]) in text, (row, text)
-        tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
-        # Tables are whole: as many cells in every row as in the head.
-        for table in tables:
-            ktap.equal({line.count("|") for line in table}, {table[0].count("|")})
-        assert len(tables) >= 5, text
+        check_tables(text, 5)
 
 
 def test_killed_at_any_run_it_goes_on_to_the_same_table():

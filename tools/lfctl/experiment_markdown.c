@@ -331,9 +331,10 @@ static void put_sweep(FILE *stream, const json_t *rows)
 	fputs("\n## When the first of two costs less, by the energy of a written cell\n\n"
 	      "| method | against | host, pJ a byte |",
 	      stream);
-	for (; columns < json_array_size(rows) && same_pair(row, json_array_get(rows, columns));
-	     columns++)
-		fprintf(stream, " %g pJ |", number(json_array_get(rows, columns), "write_pj_cell"));
+	while (columns < json_array_size(rows) && same_pair(row, json_array_get(rows, columns)))
+		columns++;
+	for (size_t column = 0; column < columns; column++)
+		fprintf(stream, " %g pJ |", number(json_array_get(rows, column), "write_pj_cell"));
 	fputs("\n|---|---|--:|", stream);
 	for (size_t column = 0; column < columns; column++)
 		fputs("--:|", stream);

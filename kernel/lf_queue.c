@@ -188,6 +188,7 @@ static void take_record(struct lf_queue *queue)
 {
 	const struct lf_completion *completion = &queue->completions[queue->head];
 	struct lf_request *oldest = next_to_end(queue);
+	u16 status = le16_to_cpu(completion->status);
 
 	queue->broken = check_record(queue, oldest, completion);
 	if (queue->broken)
@@ -196,16 +197,18 @@ static void take_record(struct lf_queue *queue)
 	if (!queue->head)
 		queue->phase ^= 1;
 	queue->records++;
-	queue->resets = 0;
-	WRITE_ONCE(queue->lf->fruitless_resets, 0);
 	/* Aborted by a reset: lf_queue_start() submits it again. */
-	if (queue->mode != LF_QUEUE_ON && oldest->rerun &&
-	    le16_to_cpu(completion->status) == LF_STATUS_ABORTED) {
+	if (queue->mode != LF_QUEUE_ON && oldest->rerun && status == LF_STATUS_ABORTED) {
 		oldest->maybe_run = true;
 		return;
 	}
-	if (le16_to_cpu(completion->status) > LF_STATUS_LAST)
+	if (status > LF_STATUS_LAST) {
 		queue->broken = "a record of an unknown status";
+	} else if (status != LF_STATUS_ABORTED) {
+		/* What a reset brings about itself does not show that it helped. */
+		queue->resets = 0;
+		WRITE_ONCE(queue->lf->fruitless_resets, 0);
+	}
 	finish(queue, oldest, completion, 0);
 }
 

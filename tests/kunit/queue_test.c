@@ -334,6 +334,28 @@ static void an_unknown_status_breaks(struct kunit *test)
 	break_with(test, 0, 1, LF_STATUS_LAST + 1, true);
 }
 
+/* What counts as a sign that resets help. */
+static void good_records_alone_forgive(struct kunit *test)
+{
+	struct ring *ring = ring_of(test);
+
+	submit(test, 3);
+	ring->queue->resets = ring->lf->fruitless_resets = 2;
+	post(ring, 0, 1, LF_STATUS_ABORTED);
+	KUNIT_EXPECT_EQ(test, lf_queue_poll(ring->queue), 1);
+	KUNIT_EXPECT_EQ(test, ring->queue->resets, 2);
+	KUNIT_EXPECT_EQ(test, ring->lf->fruitless_resets, 2);
+	post_good(ring, 1);
+	KUNIT_EXPECT_EQ(test, lf_queue_poll(ring->queue), 1);
+	KUNIT_EXPECT_EQ(test, ring->queue->resets, 0);
+	KUNIT_EXPECT_EQ(test, ring->lf->fruitless_resets, 0);
+	ring->queue->resets = ring->lf->fruitless_resets = 2;
+	post(ring, 2, 3, LF_STATUS_LAST + 1);
+	KUNIT_EXPECT_EQ(test, lf_queue_poll(ring->queue), 1);
+	KUNIT_EXPECT_EQ(test, ring->queue->resets, 2);
+	KUNIT_EXPECT_EQ(test, ring->lf->fruitless_resets, 2);
+}
+
 static void a_record_of_nobody_breaks(struct kunit *test)
 {
 	struct ring *ring = ring_of(test);
@@ -416,6 +438,7 @@ static struct kunit_case queue_cases[] = {
 	KUNIT_CASE(a_head_beyond_the_ring_breaks),
 	KUNIT_CASE(an_unknown_status_breaks),
 	KUNIT_CASE(a_record_of_nobody_breaks),
+	KUNIT_CASE(good_records_alone_forgive),
 	KUNIT_CASE(what_comes_meanwhile_waits),
 	KUNIT_CASE(settled_once),
 	KUNIT_CASE(a_device_that_does_not_take_it_leaves_it_paused),

@@ -17,6 +17,7 @@
 #include <lf/adapter.h>
 
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 
 #define QUERY	"encoder.layer.0.attention.self.query"
 #define VALUE	"encoder.layer.0.attention.self.value"
@@ -441,8 +442,6 @@ int main(void)
 {
 	Suite *suite = suite_create("adapter");
 	TCase *tcase = tcase_create("folders");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, io_fixture_setup, io_fixture_teardown);
 	tcase_add_test(tcase, written_is_read_back);
@@ -457,9 +456,5 @@ int main(void)
 	tcase_add_test(tcase, values_that_are_not_finite_are_refused);
 	tcase_add_test(tcase, writer_refuses);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

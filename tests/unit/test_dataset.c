@@ -10,6 +10,7 @@
 #include <lf/dataset.h>
 
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 
 static const char labels_text[] = "[{\"label\":\"editing\",\"text\":\"editing text\"},"
 				  "{\"label\":\"games\",\"text\":\"playing games\",\"more\":1},"
@@ -196,8 +197,6 @@ int main(void)
 {
 	Suite *suite = suite_create("dataset");
 	TCase *tcase = tcase_create("files");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, io_fixture_setup, io_fixture_teardown);
 	tcase_add_test(tcase, labels_are_read);
@@ -208,9 +207,5 @@ int main(void)
 			    (int)(sizeof(bad_lines) / sizeof(bad_lines[0])));
 	tcase_add_test(tcase, long_lines_are_refused);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

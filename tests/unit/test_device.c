@@ -14,6 +14,7 @@
 
 #include "tests/unit/device_fixture.h"
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 
 #define SIZE 48
 
@@ -350,8 +351,6 @@ int main(void)
 	Suite *suite = suite_create("device");
 	TCase *opening = tcase_create("opening");
 	TCase *memory = tcase_create("memory");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(opening, test_refused, 0, sizeof(refused) / sizeof(refused[0]));
 	tcase_add_test(opening, test_long_specification);
@@ -367,9 +366,5 @@ int main(void)
 	tcase_set_timeout(memory, 60);
 	suite_add_tcase(suite, opening);
 	suite_add_tcase(suite, memory);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

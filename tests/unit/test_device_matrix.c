@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/unit/device_fixture.h"
+#include "tests/unit/suite.h"
 
 #define SIZE	   40
 #define NAMED_SIZE 16 /* of one tile */
@@ -241,8 +242,6 @@ int main(void)
 {
 	Suite *suite = suite_create("device_matrix");
 	TCase *matrix = tcase_create("matrix");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(matrix, setup, teardown);
 	tcase_set_timeout(matrix, 60);
@@ -255,9 +254,5 @@ int main(void)
 	tcase_add_test(matrix, test_full);
 	tcase_add_test(matrix, test_long_list);
 	suite_add_tcase(suite, matrix);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/unit/device_fixture.h"
+#include "tests/unit/suite.h"
 
 #define ROWS 96
 #define COLS 20
@@ -312,8 +313,6 @@ int main(void)
 {
 	Suite *suite = suite_create("device_physics");
 	TCase *tests = tcase_create("physics");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, test_time_passes);
@@ -326,9 +325,5 @@ int main(void)
 	tcase_add_test(tests, test_cells);
 	tcase_add_test(tests, test_effects);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

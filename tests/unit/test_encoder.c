@@ -15,6 +15,7 @@
 #include <lf/pool.h>
 
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 #define REAL_HIDDEN	384
@@ -452,8 +453,6 @@ int main(void)
 {
 	Suite *suite = suite_create("encoder");
 	TCase *tcase = tcase_create("encoder");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, io_fixture_setup, io_fixture_teardown);
 	tcase_set_timeout(tcase, 120);
@@ -470,8 +469,5 @@ int main(void)
 	tcase_add_test(tcase, models_that_are_refused);
 	tcase_add_test(tcase, other_weights_are_not_taken_for_those_deployed);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

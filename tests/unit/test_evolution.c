@@ -9,6 +9,7 @@
 
 #include "runtime/adapt/evolution.h"
 #include "tests/unit/device_fixture.h"
+#include "tests/unit/suite.h"
 
 enum { N = 10 };
 
@@ -211,16 +212,11 @@ int main(void)
 {
 	Suite *suite = suite_create("evolution");
 	TCase *tcase = tcase_create("evolution");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tcase, minima_are_found, 0, 15);
 	tcase_add_test(tcase, a_seed_draws_the_same);
 	tcase_add_test(tcase, draws_are_normal);
 	tcase_add_test(tcase, one_dimension_works);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

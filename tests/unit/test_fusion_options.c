@@ -12,6 +12,7 @@
 
 #include "runtime/adapt/method.h"
 #include "runtime/adapt/pool.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 #define STEP		2e-3f
@@ -450,8 +451,6 @@ int main(void)
 {
 	Suite *suite = suite_create("fusion_options");
 	TCase *tcase = tcase_create("fusion_options");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tcase, gradients_agree_with_finite_differences, 0,
 			    sizeof(cases) / sizeof(cases[0]));
@@ -462,8 +461,5 @@ int main(void)
 	tcase_add_test(tcase, the_smallest_are_pruned);
 	tcase_add_test(tcase, options_out_of_range_are_refused);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 #define TOLERANCE 1e-5
@@ -178,8 +179,6 @@ int main(void)
 {
 	Suite *suite = suite_create("head");
 	TCase *tcase = tcase_create("head");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tcase, linear_head_agrees_with_autograd, 0, 2);
 	tcase_add_test(tcase, linear_head_starts_undecided);
@@ -187,8 +186,5 @@ int main(void)
 	tcase_add_test(tcase, hopeless_labels_cost_a_finite_loss);
 	tcase_add_test(tcase, what_is_refused);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

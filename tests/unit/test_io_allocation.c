@@ -24,6 +24,7 @@
 #include <lf/tokenizer.h>
 
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WITH_SANITIZER 1
@@ -295,8 +296,6 @@ int main(void)
 	Suite *suite = suite_create("io_allocation");
 	TCase *tcase = tcase_create("out of memory");
 	const int count = (int)(sizeof(operations) / sizeof(operations[0]));
-	SRunner *runner;
-	int failed;
 
 	json_set_alloc_funcs(json_allocate, free);
 	tcase_add_checked_fixture(tcase, io_fixture_setup, io_fixture_teardown);
@@ -304,9 +303,5 @@ int main(void)
 	tcase_add_loop_test(tcase, every_allocation_failed_once, 0, count);
 	tcase_add_loop_test(tcase, every_json_allocation_failed_once, 0, count);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

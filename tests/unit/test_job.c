@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/unit/device_fixture.h"
+#include "tests/unit/suite.h"
 
 #define ROWS  300
 #define COLS  70
@@ -521,8 +522,6 @@ int main(void)
 	Suite *suite = suite_create("job");
 	TCase *commands = tcase_create("commands");
 	TCase *life = tcase_create("life");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(commands, 120);
 	tcase_add_loop_test(commands, test_mvm, 0, sizeof(devices) / sizeof(devices[0]));
@@ -536,9 +535,5 @@ int main(void)
 	tcase_add_test(life, test_counters);
 	suite_add_tcase(suite, commands);
 	suite_add_tcase(suite, life);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

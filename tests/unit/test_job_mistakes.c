@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/unit/device_fixture.h"
+#include "tests/unit/suite.h"
 
 #define ROWS	     24
 #define COLS	     16
@@ -272,8 +273,6 @@ int main(void)
 {
 	Suite *suite = suite_create("job_mistakes");
 	TCase *mistakes = tcase_create("mistakes");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(mistakes, setup, teardown);
 	tcase_set_timeout(mistakes, 60);
@@ -284,9 +283,5 @@ int main(void)
 	tcase_add_test(mistakes, test_limits);
 	tcase_add_test(mistakes, test_refused_by_device);
 	suite_add_tcase(suite, mistakes);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "runtime/nn/encoder.h"
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 /* As in test_lorafusion.c. */
@@ -300,8 +301,6 @@ int main(void)
 {
 	Suite *suite = suite_create("lora");
 	TCase *tcase = tcase_create("lora");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, io_fixture_setup, io_fixture_teardown);
 	tcase_add_loop_test(tcase, gradients_agree_with_autograd, 0, 4);
@@ -311,8 +310,5 @@ int main(void)
 	tcase_add_test(tcase, a_target_that_is_the_end_of_another);
 	tcase_add_test(tcase, what_is_refused);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

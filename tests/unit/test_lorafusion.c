@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 /*
@@ -299,8 +300,6 @@ int main(void)
 {
 	Suite *suite = suite_create("lorafusion");
 	TCase *tcase = tcase_create("lorafusion");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tcase, gradients_agree_with_autograd, 0,
 			    sizeof(cases) / sizeof(cases[0]));
@@ -311,8 +310,5 @@ int main(void)
 	tcase_add_loop_test(tcase, a_start_is_drawn_from_its_seed, 4, 6);
 	tcase_add_loop_test(tcase, a_number_that_is_none_names_the_layer, 3, 5);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

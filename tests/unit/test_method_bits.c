@@ -10,6 +10,7 @@
 
 #include "tests/unit/io_fixture.h"
 #include "tests/unit/method_cases.h"
+#include "tests/unit/suite.h"
 
 enum { EPOCHS = 5, BATCH = 4, STEPS = 10, LATE_STEP = 7, EMBEDDINGS = TINY_EXAMPLES * TINY_HIDDEN };
 
@@ -222,8 +223,6 @@ int main(void)
 {
 	Suite *suite = suite_create("method_bits");
 	TCase *tcase = tcase_create("method_bits");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, io_fixture_setup, io_fixture_teardown);
@@ -232,8 +231,5 @@ int main(void)
 	tcase_add_loop_test(tcase, a_resumed_run_is_the_uninterrupted_one, 0, METHOD_CASES);
 	tcase_add_loop_test(tcase, what_was_saved_computes_what_was_trained, 0, 2 * METHOD_CASES);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 /* As in test_lorafusion.c. */
@@ -235,15 +236,10 @@ int main(void)
 	const int count = sizeof(cases) / sizeof(cases[0]);
 	Suite *suite = suite_create("method_goldens");
 	TCase *tcase = tcase_create("method_goldens");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tcase, gradients_agree_with_autograd, 0, count);
 	tcase_add_loop_test(tcase, gradients_agree_with_finite_differences, 0, count);
 	tcase_add_loop_test(tcase, a_start_changes_nothing_yet, 0, count);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

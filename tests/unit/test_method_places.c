@@ -13,6 +13,7 @@
 
 #include "runtime/adapt/method.h"
 #include "tests/unit/method_cases.h"
+#include "tests/unit/suite.h"
 
 enum { EPOCHS = 5, BATCH = 4, STEPS = 10, EMBEDDINGS = TINY_EXAMPLES * TINY_HIDDEN };
 
@@ -502,8 +503,6 @@ int main(void)
 {
 	Suite *suite = suite_create("method_places");
 	TCase *tcase = tcase_create("method_places");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, only_what_is_on_crossbars_writes_cells, 0, METHOD_CASES);
@@ -520,8 +519,5 @@ int main(void)
 	tcase_add_test(tcase, a_full_device_is_told);
 	tcase_add_test(tcase, what_is_refused);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include <lf/model_config.h>
 
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 
 static const char bert_text[] =
 	"{\"model_type\":\"bert\",\"hidden_size\":384,\"num_hidden_layers\":6,"
@@ -183,8 +184,6 @@ int main(void)
 {
 	Suite *suite = suite_create("model_config");
 	TCase *tcase = tcase_create("config.json");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, io_fixture_setup, io_fixture_teardown);
 	tcase_add_test(tcase, bert_sizes);
@@ -193,9 +192,5 @@ int main(void)
 	tcase_add_test(tcase, other_fields_are_checked);
 	tcase_add_test(tcase, files_are_checked);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -2,13 +2,13 @@
 /* NaN and Inf: wherever one comes from, training stops at its step and names the layer, and predicting does not take it for a label. */
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <lf/train.h>
 
 #include "runtime/adapt/method.h"
 #include "tests/unit/method_cases.h"
+#include "tests/unit/suite.h"
 
 struct rig {
 	struct tiny tiny;
@@ -146,17 +146,11 @@ int main(void)
 {
 	Suite *suite = suite_create("nonfinite");
 	TCase *tests = tcase_create("nonfinite");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, parameters_have_a_place, 0, METHOD_CASES);
 	tcase_add_loop_test(tests, a_bad_parameter_stops_training, 0, METHOD_CASES);
 	tcase_add_test(tests, a_step_that_leaves_inf_is_named);
 	tcase_add_test(tests, the_last_layer_is_named);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "runtime/adapt/norms.h"
 #include "tests/unit/device_fixture.h"
+#include "tests/unit/suite.h"
 
 /* Sizes that fill no register, and ones that fill many. */
 static const struct shape {
@@ -186,16 +187,11 @@ int main(void)
 {
 	Suite *suite = suite_create("norms");
 	TCase *tcase = tcase_create("norms");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tcase, sum_of_products, 0, SHAPES);
 	tcase_add_loop_test(tcase, product_of_sums, 0, SHAPES);
 	tcase_add_loop_test(tcase, threads_and_instruction_sets_change_no_bit, 0, SHAPES);
 	tcase_add_test(tcase, a_row_of_nothing_has_a_norm);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -9,6 +9,8 @@
 
 #include <lf/parallel.h>
 
+#include "tests/unit/suite.h"
+
 #define ITERATIONS 1000
 
 struct loop {
@@ -151,8 +153,6 @@ int main(void)
 {
 	Suite *suite = suite_create("parallel");
 	TCase *tests = tcase_create("pool");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, each_iteration_runs_once, 1, 10);
@@ -161,9 +161,5 @@ int main(void)
 	tcase_add_test(tests, callers_may_be_concurrent);
 	tcase_add_test(tests, threads_are_counted_and_limited);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -12,6 +12,7 @@
 #include <lf/fold.h>
 
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 #define GOLDENS	  "tests/golden/peft"
@@ -320,8 +321,6 @@ int main(void)
 {
 	Suite *suite = suite_create("peft");
 	TCase *tests = tcase_create("peft");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, io_fixture_setup, io_fixture_teardown);
 	tcase_add_loop_test(tests, adapters_of_peft_give_its_outputs, 0,
@@ -332,9 +331,5 @@ int main(void)
 	tcase_add_test(tests, coefficients_of_the_model_and_no_magnitudes);
 	tcase_add_test(tests, folds_that_do_not_fit_are_refused);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include <lf/adapter.h>
 
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 enum { RANK = 2, MAX_RANK = 8 };
@@ -326,8 +327,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pool");
 	TCase *tcase = tcase_create("pool");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, io_fixture_setup, io_fixture_teardown);
 	tcase_add_test(tcase, modules_are_found_in_the_order_of_their_names);
@@ -339,8 +338,5 @@ int main(void)
 	tcase_add_test(tcase, a_full_device_is_left_as_it_was);
 	tcase_add_loop_test(tcase, modules_of_zeros_change_nothing, 0, 2);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -15,6 +15,7 @@
 
 #include "tests/unit/device_fixture.h"
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 static struct lf_preset *open_preset(const char *specification)
@@ -484,8 +485,6 @@ int main(void)
 {
 	Suite *suite = suite_create("preset");
 	TCase *tests = tcase_create("preset");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, io_fixture_setup, io_fixture_teardown);
 	tcase_set_timeout(tests, 60);
@@ -497,10 +496,6 @@ int main(void)
 	tcase_add_test(tests, simulated_endurance_is_fitted);
 	tcase_add_test(tests, little_data_is_refused);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

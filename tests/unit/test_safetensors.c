@@ -17,6 +17,7 @@
 
 #include "runtime/io/float16.h"
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 
 static const float six[6] = { 1.0f, -2.5f, 0.0f, 65504.0f, -0.00006103515625f, 3.1415927f };
 
@@ -476,11 +477,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(make_suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(make_suite());
 }

@@ -4,11 +4,11 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <lf/search.h>
 
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 enum { NUMBERS = TINY_EXAMPLES * TINY_HIDDEN, BATCH = 4, EVALUATIONS = 40 };
@@ -237,8 +237,6 @@ int main(void)
 {
 	Suite *suite = suite_create("search");
 	TCase *tcase = tcase_create("search");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tcase, lorahub_improves_on_no_module);
 	tcase_add_test(tcase, another_seed_or_term_finds_another);
@@ -246,8 +244,5 @@ int main(void)
 	tcase_add_test(tcase, a_uniform_average_costs_no_read);
 	tcase_add_test(tcase, what_cannot_be_searched_is_refused);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

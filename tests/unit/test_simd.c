@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tests/unit/simd_cases.h"
+#include "tests/unit/suite.h"
 
 /* What no kernel writes by chance: shows a store past the end. */
 static const float untouched = -123456.75f;
@@ -117,17 +118,11 @@ int main(void)
 {
 	Suite *suite = suite_create("simd");
 	TCase *tests = tcase_create("kernels");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 300);
 	tcase_add_loop_test(tests, every_set_gives_the_scalar_bits, 0, (int)simd_case_count);
 	tcase_add_loop_test(tests, scalar_bits_are_those_of_any_machine, 0, (int)simd_case_count);
 	tcase_add_loop_test(tests, scalar_is_near_double, 0, (int)simd_case_count);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

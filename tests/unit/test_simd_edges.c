@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tests/unit/simd_cases.h"
+#include "tests/unit/suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -433,8 +434,6 @@ int main(void)
 {
 	Suite *suite = suite_create("simd edges");
 	TCase *tests = tcase_create("edges");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 300);
 	tcase_add_loop_test(tests, special_values_give_the_scalar_bits, 0, LF_SIMD_ISA_COUNT);
@@ -451,9 +450,5 @@ int main(void)
 	tcase_add_test(tests, backward_is_the_derivative_of_forward);
 	tcase_add_test(tests, an_override_is_obeyed_or_refused);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -8,6 +8,8 @@
 
 #include <lf/statistics.h>
 
+#include "tests/unit/suite.h"
+
 static const uint32_t labels[] = { 0, 0, 0, 1, 1, 2 };
 static const uint32_t predictions[] = { 0, 0, 1, 1, 0, 1 };
 
@@ -243,8 +245,6 @@ int main(void)
 {
 	Suite *suite = suite_create("statistics");
 	TCase *tcase = tcase_create("statistics");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tcase, accuracy_is_the_share_that_is_right);
 	tcase_add_test(tcase, majority_is_the_commonest_and_the_first);
@@ -256,8 +256,5 @@ int main(void)
 	tcase_add_test(tcase, samples_keep_the_shares_of_labels);
 	tcase_add_test(tcase, samples_may_be_smaller_than_there_are_labels);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 
 #include <lf/train.h>
 
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -126,15 +127,9 @@ int main(void)
 {
 	Suite *suite = suite_create("step allocation");
 	TCase *tests = tcase_create("steps");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, a_step_allocates_nothing, 0, 12);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

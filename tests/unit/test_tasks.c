@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Several tasks in one batch: each sentence has the bits it has among its own kind, and the crossbars are read once for all. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <lf/tasks.h>
 
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 enum { TASKS = 3, NUMBERS = TINY_EXAMPLES * TINY_HIDDEN };
@@ -160,17 +160,11 @@ int main(void)
 {
 	Suite *suite = suite_create("tasks");
 	TCase *tests = tcase_create("tasks");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, a_sentence_has_the_bits_of_its_task, 0,
 			    sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(tests, the_crossbars_are_read_once);
 	tcase_add_test(tests, tasks_that_do_not_go_together_are_refused);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

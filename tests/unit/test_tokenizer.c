@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -14,6 +13,7 @@
 #include <lf/tokenizer.h>
 
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 
 #define MAX_TOKENS 1024
 
@@ -279,8 +279,6 @@ int main(void)
 	Suite *suite = suite_create("tokenizer");
 	TCase *golden = tcase_create("golden");
 	TCase *small = tcase_create("small");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(golden, difficult_texts_have_the_reference_ids);
 	tcase_add_test(golden, golden_sentences_have_the_reference_ids);
@@ -296,9 +294,5 @@ int main(void)
 			    (int)(sizeof(bad_vocabularies) / sizeof(bad_vocabularies[0])));
 	tcase_add_test(small, other_settings_are_refused);
 	suite_add_tcase(suite, small);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

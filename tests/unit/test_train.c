@@ -13,6 +13,7 @@
 #include <lf/train.h>
 
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/tiny_fixture.h"
 
 enum { EPOCHS = 5, BATCH = 4, STEPS = 10, LATE_STEP = 7 };
@@ -393,8 +394,6 @@ int main(void)
 {
 	Suite *suite = suite_create("train");
 	TCase *tcase = tcase_create("train");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, io_fixture_setup, io_fixture_teardown);
 	tcase_set_timeout(tcase, 60);
@@ -407,8 +406,5 @@ int main(void)
 	tcase_add_test(tcase, runs_that_are_refused);
 	tcase_add_test(tcase, norms_that_are_not_positive_are_refused);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

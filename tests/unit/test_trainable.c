@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* Counts of trained numbers, of a T5 and of a BERT, from shapes alone. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <lf/method.h>
 #include <lf/trainable.h>
 
 #include "tests/unit/device_fixture.h"
+#include "tests/unit/suite.h"
 
 #define QUERY_AND_VALUE (1u << LF_TARGET_QUERY | 1u << LF_TARGET_VALUE)
 
@@ -110,16 +110,11 @@ int main(void)
 {
 	Suite *suite = suite_create("trainable");
 	TCase *tcase = tcase_create("trainable");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tcase, flan_t5_large_as_its_authors_count);
 	tcase_add_test(tcase, minilm_by_hand);
 	tcase_add_test(tcase, heads_wider_than_the_model);
 	tcase_add_test(tcase, what_is_refused);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "qemu-device/model/image.h"
+#include "tests/unit/suite.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WITH_SANITIZER 1
@@ -288,15 +289,9 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar allocation");
 	TCase *tests = tcase_create("allocation");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, every_allocation_may_fail, 0, 3);
 	tcase_add_test(tests, recovery_may_fail);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 
 #include "qemu-device/model/analog.h"
 #include "qemu-device/model/irdrop.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define ROWS 70
@@ -509,8 +510,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar analog");
 	TCase *tests = tcase_create("analog");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, every_cell_is_what_physics_says, 0, 6);
 	tcase_add_test(tests, exact_devices_need_none);
@@ -523,10 +522,6 @@ int main(void)
 	tcase_add_test(tests, a_plane_lasts_as_long_as_its_cells_stay);
 	tcase_add_test(tests, cells_are_the_same_after_a_power_cycle);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "qemu-device/model/device.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_reference.h"
 #include "tests/unit/xbar_rig.h"
 
@@ -274,8 +275,6 @@ int main(void)
 {
 	TCase *tests = tcase_create("calibrate");
 	Suite *suite = suite_create("xbar_calibrate");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, exact_cells_have_the_least_error, 0,
@@ -284,8 +283,5 @@ int main(void)
 			    sizeof(analog_cells) / sizeof(analog_cells[0]));
 	tcase_add_test(tests, equal_steps_give_the_smallest);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "qemu-device/model/mvm.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define ROWS	     40
@@ -232,8 +233,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar cancel");
 	TCase *tests = tcase_create("cancel");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, an_exact_product);
 	tcase_add_test(tests, a_product_with_conversions);
@@ -241,9 +240,5 @@ int main(void)
 	tcase_add_test(tests, calibrating);
 	tcase_add_test(tests, refreshing);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

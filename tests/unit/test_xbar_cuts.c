@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "tests/unit/cuts_fixture.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define STEPS_MAX  3
@@ -654,16 +655,10 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar cuts");
 	TCase *tests = tcase_create("cuts");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 3600);
 	tcase_add_loop_test(tests, every_cut_recovers, 0, 2 * CONFIGURATIONS);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* Many draws at once are the draws one by one, to the bit, whatever the instruction set and the count. */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "qemu-device/model/draws.h"
 #include "qemu-device/model/maths.h"
 #include "qemu-device/model/params.h"
 #include "qemu-device/model/philox.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 static const uint32_t sets[] = { XBAR_SIMD_SCALAR, XBAR_SIMD_AVX2, XBAR_SIMD_AVX512,
@@ -83,15 +83,9 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar draws");
 	TCase *tests = tcase_create("draws");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, blocks_are_philox, 0, 4);
 	tcase_add_loop_test(tests, gaussians_are_the_same, 0, 4);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

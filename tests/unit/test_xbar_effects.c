@@ -10,6 +10,7 @@
 #include "qemu-device/model/checksum.h"
 #include "qemu-device/model/image.h"
 #include "qemu-device/model/params.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 static struct xbar_params *create(const char *preset)
@@ -335,15 +336,9 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar effects");
 	TCase *tests = tcase_create("effects");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, what_is_set_matters_or_is_refused, 0, 5);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

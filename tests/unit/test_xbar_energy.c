@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "qemu-device/model/device.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define PJ	  1e6 /* attojoules */
@@ -490,8 +491,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar energy");
 	TCase *tests = tcase_create("energy");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, isaac_costs_what_was_published);
 	tcase_add_loop_test(tests, what_a_zero_takes_out_is_not_read, 0, 2);
@@ -503,10 +502,6 @@ int main(void)
 	tcase_add_loop_test(tests, reading_an_array_takes_its_energy_once, 0, 2);
 	tcase_add_loop_test(tests, jobs_add_up_to_the_totals, 0, 2);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "qemu-device/model/irdrop.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define TOLERANCE 1e-9
@@ -495,8 +496,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar irdrop");
 	TCase *tests = tcase_create("irdrop");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, one_cell_is_a_series);
@@ -513,10 +512,6 @@ int main(void)
 	tcase_add_loop_test(tests, sides_of_any_length, 0, 2);
 	tcase_add_loop_test(tests, fast_is_close_on_a_whole_tile, 0, FAST_CASES);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "qemu-device/model/job.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define ROWS  40
@@ -653,8 +654,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar job");
 	TCase *tests = tcase_create("job");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, mistakes_are_refused, 0,
 			    (int)(sizeof(mistakes) / sizeof(mistakes[0])));
@@ -669,9 +668,5 @@ int main(void)
 	tcase_add_test(tests, overlap_equals_a_map_of_bytes);
 	tcase_add_test(tests, scratch_starts_as_zeros);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

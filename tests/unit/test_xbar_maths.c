@@ -6,11 +6,11 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "qemu-device/model/maths.h"
 #include "qemu-device/model/philox.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 /* Random123 1.14, tests/kat_vectors: philox4x32 10. */
@@ -185,8 +185,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar maths");
 	TCase *tests = tcase_create("maths");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, philox_known_answers);
@@ -196,10 +194,6 @@ int main(void)
 	tcase_add_test(tests, gaussian_inverts_its_distribution);
 	tcase_add_test(tests, gaussian_known_values);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include "qemu-device/model/maths.h"
 #include "qemu-device/model/noise.h"
 #include "qemu-device/model/params.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 /* Bounds of statistics, in standard deviations: with fixed seeds, and beyond it once in two million. */
@@ -283,8 +284,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar noise");
 	TCase *tests = tcase_create("noise");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 300);
 	tcase_add_loop_test(tests, variants_equal_the_scalar_one, XBAR_SIMD_AVX2,
@@ -293,10 +292,6 @@ int main(void)
 	tcase_add_test(tests, moments_and_tails);
 	tcase_add_loop_test(tests, draws_are_independent, 0, 5);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "qemu-device/model/kernels.h"
 #include "qemu-device/model/params.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_reference.h"
 #include "tests/unit/xbar_rig.h"
 
@@ -337,8 +338,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar numbers");
 	TCase *tests = tcase_create("numbers");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, rounding_is_half_to_even_and_clamped);
 	tcase_add_test(tests, magnitude_sees_everything);
@@ -346,10 +345,6 @@ int main(void)
 	tcase_add_loop_test(tests, fuse_equals_its_formulas, 0, 40);
 	tcase_add_loop_test(tests, float_device_is_an_oracle, 0, 4);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

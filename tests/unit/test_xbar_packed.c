@@ -4,13 +4,13 @@
  */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "qemu-device/model/kernels.h"
 #include "qemu-device/model/params.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 /* More than four of the largest registers, and the most rows of a tile. */
@@ -140,8 +140,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar packed");
 	TCase *tests = tcase_create("packed");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, unpacking_gives_what_was_packed, XBAR_SIMD_SCALAR,
 			    XBAR_SIMD_AVX512 + 1);
@@ -149,10 +147,6 @@ int main(void)
 	tcase_add_test(tests, a_cell_has_a_place);
 	tcase_add_test(tests, numbers_are_packed_in_place);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -12,6 +12,7 @@
 
 #include "qemu-device/model/energy.h"
 #include "qemu-device/model/params.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 static struct xbar_params *create(const char *preset)
@@ -512,8 +513,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar params");
 	TCase *tests = tcase_create("params");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, every_preset_is_possible);
 	tcase_add_loop_test(tests, values_go_there_and_back, 0, 4);
@@ -529,9 +528,5 @@ int main(void)
 	tcase_add_test(tests, malformed_preset_files_are_refused);
 	tcase_add_test(tests, truncated_preset_files);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

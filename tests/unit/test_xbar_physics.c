@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "qemu-device/model/physics.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define CELLS	 100000
@@ -696,8 +697,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar physics");
 	TCase *tests = tcase_create("physics");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, a_pulse_is_normal_around_its_target, 0, 4);
@@ -716,9 +715,5 @@ int main(void)
 	tcase_add_test(tests, ages_fall_into_buckets);
 	tcase_add_test(tests, levels_are_the_nearest);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

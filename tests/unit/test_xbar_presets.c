@@ -5,10 +5,10 @@
  */
 #include <check.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "qemu-device/model/physics.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define CELLS  100000
@@ -215,8 +215,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar presets");
 	TCase *tests = tcase_create("presets");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, cells_of_wan2022);
@@ -224,9 +222,5 @@ int main(void)
 	tcase_add_test(tests, read_noise_of_wan2022);
 	tcase_add_test(tests, only_exact_presets_are_exact);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

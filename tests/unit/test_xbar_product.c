@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_reference.h"
 #include "tests/unit/xbar_rig.h"
 
@@ -559,8 +560,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar product");
 	TCase *tests = tcase_create("product");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, random_products_equal_the_reference, 0, 240);
@@ -569,10 +568,6 @@ int main(void)
 	tcase_add_test(tests, published_converters_are_lossless);
 	tcase_add_test(tests, lossless_up_to_the_last_level);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 
 #include "qemu-device/model/analog.h"
 #include "qemu-device/model/job.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define ROWS	 72
@@ -518,8 +519,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar program");
 	TCase *tests = tcase_create("program");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, retries_are_charged);
@@ -533,10 +532,6 @@ int main(void)
 	tcase_add_test(tests, cells_wear_out);
 	tcase_add_test(tests, heat_stops_work);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

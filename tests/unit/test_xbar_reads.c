@@ -13,6 +13,7 @@
 #include "qemu-device/model/maths.h"
 #include "qemu-device/model/noise.h"
 #include "qemu-device/model/philox.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 static const char *const sets[] = { "scalar", "avx2", "avx512" };
@@ -643,8 +644,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar reads");
 	TCase *tests = tcase_create("reads");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 300);
 	tcase_add_loop_test(tests, jobs_equal_the_reference, 0, 60);
@@ -653,10 +652,6 @@ int main(void)
 	tcase_add_test(tests, draws_have_names);
 	tcase_add_loop_test(tests, results_have_the_noise_of_the_formula, 0, 2);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

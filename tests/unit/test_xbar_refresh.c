@@ -6,11 +6,11 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "qemu-device/model/device.h"
 #include "qemu-device/model/physics.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define GEOMETRY "tiles=16,tile_rows=16,tile_cols=64,matrices=4,accounts=2,wear_rows=4"
@@ -444,8 +444,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar refresh");
 	TCase *tests = tcase_create("refresh");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, exact_cells_stay, 0, 2);
 	tcase_add_test(tests, floats_stay);
@@ -458,9 +456,5 @@ int main(void)
 	tcase_add_test(tests, who_is_gone_is_not_due);
 	tcase_add_test(tests, work_ages);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

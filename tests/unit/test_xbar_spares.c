@@ -6,11 +6,11 @@
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "qemu-device/model/device.h"
 #include "qemu-device/model/physics.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define GEOMETRY "tiles=12,tile_rows=16,tile_cols=64,matrices=4,accounts=2,wear_rows=4"
@@ -282,8 +282,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar spares");
 	TCase *tests = tcase_create("spares");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, the_worst_columns_are_replaced);
 	tcase_add_test(tests, many_devices);
@@ -292,9 +290,5 @@ int main(void)
 	tcase_add_test(tests, good_tiles_are_preferred);
 	tcase_add_test(tests, a_damaged_map_is_refused);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

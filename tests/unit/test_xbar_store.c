@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "qemu-device/model/device.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define SMALL	   "tiles=16,tile_rows=8,tile_cols=64,matrices=4,accounts=2"
@@ -759,8 +760,6 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar store");
 	TCase *tests = tcase_create("store");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_committed_matrix_lasts);
@@ -779,9 +778,5 @@ int main(void)
 	tcase_add_loop_test(tests, checksums_are_crc32c, 0, 3);
 	tcase_add_test(tests, parameters_are_checked);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

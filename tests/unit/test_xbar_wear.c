@@ -2,9 +2,9 @@
 /* Wear: what counts, who is spared, who is warned; over attaching again. */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define SMALL	   "tiles=16,tile_rows=8,tile_cols=64,matrices=4,accounts=2"
@@ -176,17 +176,11 @@ int main(void)
 {
 	Suite *suite = suite_create("xbar wear");
 	TCase *tests = tcase_create("wear");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, wear_is_levelled);
 	tcase_add_test(tests, wear_is_counted_by_group);
 	tcase_add_test(tests, wear_is_warned_of_once);
 	tcase_add_test(tests, what_was_not_programmed_is_not_erased);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

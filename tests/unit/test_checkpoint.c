@@ -13,8 +13,8 @@
 
 #include <lf/checkpoint.h>
 
-#include "runtime/io/crc32c.h"
 #include "tests/unit/io_fixture.h"
+#include "tests/unit/suite.h"
 
 #define KILLS	      50
 #define KILL_ELEMENTS 16384
@@ -46,18 +46,6 @@ static void save(const char *path, const struct lf_checkpoint_state *state)
 
 	ck_assert_msg(lf_checkpoint_save(path, state, &error) == 0, "%s", error.text);
 }
-
-/* The check value of CRC-32C, as catalogues of checksums list it. */
-START_TEST(checksum_is_crc32c)
-{
-	struct lf_crc32c crc;
-
-	lf_crc32c_start(&crc);
-	lf_crc32c_add(&crc, "12345", 5);
-	lf_crc32c_add(&crc, "6789", 4);
-	ck_assert_uint_eq(lf_crc32c_value(&crc), 0xe3069283u);
-}
-END_TEST
 
 START_TEST(a_run_is_resumed_to_the_bit)
 {
@@ -302,12 +290,9 @@ int main(void)
 {
 	Suite *suite = suite_create("checkpoint");
 	TCase *tcase = tcase_create("files");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, io_fixture_setup, io_fixture_teardown);
 	tcase_set_timeout(tcase, 120);
-	tcase_add_test(tcase, checksum_is_crc32c);
 	tcase_add_test(tcase, a_run_is_resumed_to_the_bit);
 	tcase_add_test(tcase, every_flip_and_truncation_is_refused);
 	tcase_add_test(tcase, damage_is_called_damage);
@@ -316,9 +301,5 @@ int main(void)
 	tcase_add_test(tcase, bad_states_are_not_saved);
 	tcase_add_test(tcase, a_killed_writer_leaves_a_whole_checkpoint);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -54,17 +54,9 @@ static const struct lf_hook_ops hook_ops = {
 /* The frozen biases: nothing is drawn. */
 static int start(struct lf_method *method, uint64_t seed, struct lf_error *error)
 {
-	const struct bitfit *bitfit = bitfit_of(method);
-
 	(void)seed;
 	(void)error;
-	for (uint32_t at = 0; at < bitfit->sites.count; at++) {
-		const struct lf_site *site = &bitfit->sites.sites[at];
-
-		memcpy(method->groups[0].values + site->first_output,
-		       lf_view_data(method->encoder->linears[site->index].bias),
-		       site->outputs * sizeof(float));
-	}
+	lf_sites_biases(&bitfit_of(method)->sites, method->encoder, method->groups[0].values);
 	return 0;
 }
 
@@ -95,14 +87,12 @@ static const struct lf_method_ops method_ops = {
 int lf_bitfit_create(struct lf_encoder *encoder, uint32_t targets, double rate,
 		     struct lf_method **method, struct lf_error *error)
 {
-	struct bitfit *bitfit = calloc(1, sizeof(*bitfit));
+	struct bitfit *bitfit =
+		lf_method_new(sizeof(*bitfit), &method_ops, &hook_ops, encoder, error);
 	int ret;
 
 	if (!bitfit)
-		return lf_error_set(error, -ENOMEM, "bitfit: no memory");
-	bitfit->method.ops = &method_ops;
-	bitfit->method.encoder = encoder;
-	bitfit->method.hook = (struct lf_hook){ &hook_ops, bitfit };
+		return -ENOMEM;
 	ret = lf_sites_create(&bitfit->sites, &encoder->config, targets, "bitfit", error);
 	if (!ret) {
 		bitfit->method.group_count = 1;
@@ -114,10 +104,5 @@ int lf_bitfit_create(struct lf_encoder *encoder, uint32_t targets, double rate,
 	if (!ret)
 		ret = lf_buffer_create(encoder->device, bitfit->sites.outputs * sizeof(float),
 				       &bitfit->biases, error);
-	if (ret) {
-		lf_method_free(&bitfit->method);
-		return ret;
-	}
-	*method = &bitfit->method;
-	return 0;
+	return lf_method_created(ret, &bitfit->method, method);
 }

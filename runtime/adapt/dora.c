@@ -311,16 +311,13 @@ static int make_memory(struct dora *dora, struct lf_error *error)
 int lf_dora_create(struct lf_encoder *encoder, const struct lf_lora_options *options,
 		   struct lf_method **method, struct lf_error *error)
 {
-	struct dora *dora = calloc(1, sizeof(*dora));
+	struct dora *dora = lf_method_new(sizeof(*dora), &method_ops, &hook_ops, encoder, error);
 	struct lf_method *base;
 	int ret;
 
 	if (!dora)
-		return lf_error_set(error, -ENOMEM, "dora: no memory");
+		return -ENOMEM;
 	base = &dora->lora.method;
-	base->ops = &method_ops;
-	base->encoder = encoder;
-	base->hook = (struct lf_hook){ &hook_ops, dora };
 	ret = options->place == LF_PLACE_HOST
 		      ? lora_init(&dora->lora, options, error)
 		      : lf_error_set(error, -EINVAL, "dora: its place can only be the host");
@@ -334,10 +331,5 @@ int lf_dora_create(struct lf_encoder *encoder, const struct lf_lora_options *opt
 	}
 	if (!ret)
 		ret = make_memory(dora, error);
-	if (ret) {
-		lf_method_free(base);
-		return ret;
-	}
-	*method = base;
-	return 0;
+	return lf_method_created(ret, base, method);
 }

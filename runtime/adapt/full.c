@@ -176,13 +176,7 @@ static int start(struct lf_method *method, uint64_t seed, struct lf_error *error
 	const struct full *full = full_of(method);
 
 	(void)seed;
-	for (uint32_t at = 0; at < full->sites.count; at++) {
-		const struct lf_site *site = &full->sites.sites[at];
-
-		memcpy(method->groups[BIASES].values + site->first_output,
-		       lf_view_data(method->encoder->linears[site->index].bias),
-		       site->outputs * sizeof(float));
-	}
+	lf_sites_biases(&full->sites, method->encoder, method->groups[BIASES].values);
 	return read_weights(full, method->groups[WEIGHTS].values, error);
 }
 
@@ -337,14 +331,11 @@ static int make_groups(struct full *full, struct lf_error *error)
 int lf_full_create(struct lf_encoder *encoder, const struct lf_full_options *options,
 		   struct lf_method **method, struct lf_error *error)
 {
-	struct full *full = calloc(1, sizeof(*full));
+	struct full *full = lf_method_new(sizeof(*full), &method_ops, &hook_ops, encoder, error);
 	int ret;
 
 	if (!full)
-		return lf_error_set(error, -ENOMEM, "full: no memory");
-	full->method.ops = &method_ops;
-	full->method.encoder = encoder;
-	full->method.hook = (struct lf_hook){ &hook_ops, full };
+		return -ENOMEM;
 	full->options = *options;
 	ret = lf_place_check(options->place, "full", error);
 	if (!ret)
@@ -354,10 +345,5 @@ int lf_full_create(struct lf_encoder *encoder, const struct lf_full_options *opt
 		ret = make_groups(full, error);
 	if (!ret && options->place != LF_PLACE_HOST)
 		ret = make_placed(full, error);
-	if (ret) {
-		lf_method_free(&full->method);
-		return ret;
-	}
-	*method = &full->method;
-	return 0;
+	return lf_method_created(ret, &full->method, method);
 }

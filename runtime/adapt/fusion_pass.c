@@ -75,12 +75,6 @@ static void forward(void *state, struct lf_job *job, const struct lf_hook_call *
 	struct lf_linear a = stack_a(fusion, site);
 	struct lf_view none = { 0 };
 	struct lf_view h = lf_view_slot(job, call->tokens, outputs), z;
-	struct lf_fuse finish = { .flags = LF_FUSE_AFFINE,
-				  .count = call->tokens,
-				  .width = outputs,
-				  .input = h,
-				  .output = call->y,
-				  .bias = call->linear->bias };
 
 	lf_linear_forward(call->linear, job, call->tokens, call->x, h, none, 0);
 	if (site->read) {
@@ -93,9 +87,7 @@ static void forward(void *state, struct lf_job *job, const struct lf_hook_call *
 	}
 	if (magnitudes && call->training)
 		lf_job_copy(job, call->tokens, outputs, h, trace->h);
-	if (magnitudes)
-		finish.scale = site->factor;
-	lf_job_fuse(job, &finish);
+	lf_scaled_forward(job, call, h, magnitudes ? site->factor : none, call->linear->bias);
 }
 
 static void backward(void *state, struct lf_job *job, const struct lf_hook_call *call)

@@ -154,14 +154,11 @@ static int make_ones(struct ia3 *ia3, struct lf_error *error)
 int lf_ia3_create(struct lf_encoder *encoder, double rate, struct lf_method **method,
 		  struct lf_error *error)
 {
-	struct ia3 *ia3 = calloc(1, sizeof(*ia3));
+	struct ia3 *ia3 = lf_method_new(sizeof(*ia3), &method_ops, &hook_ops, encoder, error);
 	int ret;
 
 	if (!ia3)
-		return lf_error_set(error, -ENOMEM, "ia3: no memory");
-	ia3->method.ops = &method_ops;
-	ia3->method.encoder = encoder;
-	ia3->method.hook = (struct lf_hook){ &hook_ops, ia3 };
+		return -ENOMEM;
 	ret = lf_sites_create(&ia3->scales.sites, &encoder->config, TARGETS, "ia3", error);
 	if (!ret)
 		ret = lf_scales_create(&ia3->scales, encoder, 1u << LF_TARGET_OUTPUT, "ia3", error);
@@ -176,10 +173,5 @@ int lf_ia3_create(struct lf_encoder *encoder, double rate, struct lf_method **me
 		};
 		ret = lf_method_allocate(&ia3->method, error);
 	}
-	if (ret) {
-		lf_method_free(&ia3->method);
-		return ret;
-	}
-	*method = &ia3->method;
-	return 0;
+	return lf_method_created(ret, &ia3->method, method);
 }

@@ -307,14 +307,11 @@ int lora_init(struct lora *lora, const struct lf_lora_options *options, struct l
 int lf_lora_create(struct lf_encoder *encoder, const struct lf_lora_options *options,
 		   struct lf_method **method, struct lf_error *error)
 {
-	struct lora *lora = calloc(1, sizeof(*lora));
+	struct lora *lora = lf_method_new(sizeof(*lora), &method_ops, &hook_ops, encoder, error);
 	int ret;
 
 	if (!lora)
-		return lf_error_set(error, -ENOMEM, "lora: no memory");
-	lora->method.ops = &method_ops;
-	lora->method.encoder = encoder;
-	lora->method.hook = (struct lf_hook){ &hook_ops, lora };
+		return -ENOMEM;
 	ret = lf_place_check(options->place, "lora", error);
 	if (!ret)
 		ret = lora_init(lora, options, error);
@@ -322,12 +319,7 @@ int lf_lora_create(struct lf_encoder *encoder, const struct lf_lora_options *opt
 		ret = lora_crossbars_create(lora, error);
 	if (!ret)
 		ret = lf_method_allocate(&lora->method, error);
-	if (ret) {
-		lf_method_free(&lora->method);
-		return ret;
-	}
-	*method = &lora->method;
-	return 0;
+	return lf_method_created(ret, &lora->method, method);
 }
 
 /*

@@ -26,16 +26,9 @@ void lora_crossbars_forward(const struct lora *lora, struct lf_job *job,
 			    const struct lf_hook_call *call)
 {
 	uint32_t at = lora->sites.of[call->index], rank = lora->options.rank;
-	uint32_t outputs = call->linear->outputs;
 	struct lf_view none = { 0 };
-	struct lf_view h = lf_view_slot(job, call->tokens, outputs);
+	struct lf_view h = lf_view_slot(job, call->tokens, call->linear->outputs);
 	struct lf_view z = lf_view_slot(job, call->tokens, rank);
-	struct lf_fuse bias = { .flags = LF_FUSE_AFFINE,
-				.count = call->tokens,
-				.width = outputs,
-				.input = h,
-				.output = call->y,
-				.bias = call->linear->bias };
 
 	lf_linear_forward(call->linear, job, call->tokens, call->x, h, none, 0);
 	lf_linear_forward(&lora->crossbars->a[at].linear, job, call->tokens, call->x, z, none, 0);
@@ -43,7 +36,7 @@ void lora_crossbars_forward(const struct lora *lora, struct lf_job *job,
 		lf_job_copy(job, call->tokens, rank, z, trace_view(lora, call, TRACE_Z));
 	lf_linear_forward(&lora->crossbars->b[at].linear, job, call->tokens, z, h, none,
 			  LF_MVM_ACCUMULATE);
-	lf_job_fuse(job, &bias);
+	lf_scaled_forward(job, call, h, none, call->linear->bias);
 }
 
 void lora_crossbars_backward(const struct lora *lora, struct lf_job *job,

@@ -479,12 +479,9 @@ int lf_lorafusion_create(struct lf_encoder *encoder, struct lf_pool *pool,
 
 	if (ret)
 		return ret;
-	fusion = calloc(1, sizeof(*fusion));
+	fusion = lf_method_new(sizeof(*fusion), &method_ops, &fusion_hook_ops, encoder, error);
 	if (!fusion)
-		return lf_error_set(error, -ENOMEM, "lorafusion: no memory");
-	fusion->method.ops = &method_ops;
-	fusion->method.encoder = encoder;
-	fusion->method.hook = (struct lf_hook){ &fusion_hook_ops, fusion };
+		return -ENOMEM;
 	fusion->pool = pool;
 	fusion->options = *options;
 	make_groups(fusion);
@@ -495,7 +492,7 @@ int lf_lorafusion_create(struct lf_encoder *encoder, struct lf_pool *pool,
 		calloc((size_t)LF_ENCODER_LANES * pool->site_count, sizeof(*fusion->traces));
 	if (!fusion->sites || !fusion->site_of || !fusion->held || !fusion->traces) {
 		ret = lf_error_set(error, -ENOMEM, "lorafusion: no memory");
-		goto fail;
+		goto out;
 	}
 	memset(fusion->site_of, 0xff, linears * sizeof(*fusion->site_of));
 	ret = make_sites(fusion, error);
@@ -504,17 +501,12 @@ int lf_lorafusion_create(struct lf_encoder *encoder, struct lf_pool *pool,
 	if (!ret)
 		ret = make_traces(fusion, error);
 	if (ret)
-		goto fail;
+		goto out;
 	magnitudes = fusion->method.groups[FUSION_MAGNITUDES].count;
 	fusion->norms = calloc(magnitudes, sizeof(float));
 	fusion->inverse = calloc(magnitudes, sizeof(float));
-	if (!fusion->norms || !fusion->inverse) {
+	if (!fusion->norms || !fusion->inverse)
 		ret = lf_error_set(error, -ENOMEM, "lorafusion: no memory");
-		goto fail;
-	}
-	*method = &fusion->method;
-	return 0;
-fail:
-	lf_method_free(&fusion->method);
-	return ret;
+out:
+	return lf_method_created(ret, &fusion->method, method);
 }

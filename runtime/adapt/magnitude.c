@@ -151,15 +151,13 @@ static const struct lf_method_ops method_ops = {
 int lf_magnitude_create(struct lf_encoder *encoder, uint32_t targets, double rate,
 			struct lf_method **method, struct lf_error *error)
 {
-	struct magnitude *magnitude = calloc(1, sizeof(*magnitude));
+	struct magnitude *magnitude =
+		lf_method_new(sizeof(*magnitude), &method_ops, &hook_ops, encoder, error);
 	size_t outputs;
 	int ret;
 
 	if (!magnitude)
-		return lf_error_set(error, -ENOMEM, "magnitude: no memory");
-	magnitude->method.ops = &method_ops;
-	magnitude->method.encoder = encoder;
-	magnitude->method.hook = (struct lf_hook){ &hook_ops, magnitude };
+		return -ENOMEM;
 	ret = lf_sites_create(&magnitude->scales.sites, &encoder->config, targets, "magnitude",
 			      error);
 	if (!ret)
@@ -178,10 +176,5 @@ int lf_magnitude_create(struct lf_encoder *encoder, uint32_t targets, double rat
 		if (!magnitude->norms || !magnitude->inverse)
 			ret = lf_error_set(error, -ENOMEM, "magnitude: no memory");
 	}
-	if (ret) {
-		lf_method_free(&magnitude->method);
-		return ret;
-	}
-	*method = &magnitude->method;
-	return 0;
+	return lf_method_created(ret, &magnitude->method, method);
 }

@@ -20,6 +20,31 @@ const char *lf_target_name(enum lf_target target)
 	return names[target];
 }
 
+void *lf_method_new(size_t size_bytes, const struct lf_method_ops *ops,
+		    const struct lf_hook_ops *hook_ops, struct lf_encoder *encoder,
+		    struct lf_error *error)
+{
+	struct lf_method *method = calloc(1, size_bytes);
+
+	if (!method) {
+		lf_error_set(error, -ENOMEM, "%s: no memory", ops->name);
+		return NULL;
+	}
+	method->ops = ops;
+	method->encoder = encoder;
+	method->hook = (struct lf_hook){ hook_ops, method };
+	return method;
+}
+
+int lf_method_created(int ret, struct lf_method *made, struct lf_method **method)
+{
+	if (ret)
+		lf_method_free(made);
+	else
+		*method = made;
+	return ret;
+}
+
 int lf_method_allocate(struct lf_method *method, struct lf_error *error)
 {
 	size_t count = 0;

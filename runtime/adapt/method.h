@@ -47,6 +47,23 @@ struct lf_method {
 };
 
 /**
+ * lf_method_new() - memory for a method, zeros but for what is given here
+ * @size_bytes: of the struct that embeds struct lf_method as its first member
+ * @ops: what it does
+ * @hook_ops: what it does in the encoder's passes; the struct is their state
+ * @encoder: the backbone
+ * @error: reason on failure
+ *
+ * Return: the struct, to be freed with lf_method_free(), or NULL without memory.
+ */
+void *lf_method_new(size_t size_bytes, const struct lf_method_ops *ops,
+		    const struct lf_hook_ops *hook_ops, struct lf_encoder *encoder,
+		    struct lf_error *error);
+
+/** lf_method_created() - the end of what makes a method: hands @made out, or frees it where @ret says that it failed; returns @ret */
+int lf_method_created(int ret, struct lf_method *made, struct lf_method **method);
+
+/**
  * lf_method_allocate() - memory for the values and gradients of groups whose count is set
  * Both start as zeros.
  */

@@ -64,18 +64,11 @@ void lf_scales_forward(const struct lf_scales *scales, struct lf_job *job,
 {
 	uint32_t outputs = call->linear->outputs;
 	struct lf_view h = lf_view_slot(job, call->tokens, outputs);
-	struct lf_fuse scale = { .flags = LF_FUSE_AFFINE,
-				 .count = call->tokens,
-				 .width = outputs,
-				 .input = h,
-				 .output = call->y,
-				 .scale = lf_scales_view(scales, call),
-				 .bias = outside };
 
 	lf_linear_forward(call->linear, job, call->tokens, call->x, h, inside, 0);
 	if (call->training)
 		lf_job_copy(job, call->tokens, outputs, h, lf_scales_trace(scales, call));
-	lf_job_fuse(job, &scale);
+	lf_scaled_forward(job, call, h, lf_scales_view(scales, call), outside);
 }
 
 void lf_scales_backward(const struct lf_scales *scales, struct lf_job *job,

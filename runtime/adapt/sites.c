@@ -2,6 +2,7 @@
 /* Layers that methods adapt; see sites.h. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/adapt/sites.h"
 
@@ -51,6 +52,17 @@ uint32_t lf_sites_widest_output(const struct lf_sites *sites)
 	return widest;
 }
 
+void lf_sites_biases(const struct lf_sites *sites, const struct lf_encoder *encoder, float *biases)
+{
+	for (uint32_t at = 0; at < sites->count; at++) {
+		const struct lf_site *site = &sites->sites[at];
+
+		memcpy(biases + site->first_output,
+		       lf_view_data(encoder->linears[site->index].bias),
+		       site->outputs * sizeof(float));
+	}
+}
+
 struct lf_view lf_view_slot(struct lf_job *job, uint32_t tokens, uint32_t width)
 {
 	uint32_t stride = width * (uint32_t)sizeof(float);
@@ -70,6 +82,20 @@ void lf_frozen_backward(void *state, struct lf_job *job, const struct lf_hook_ca
 	if (call->dx.space != LF_VIEW_NONE)
 		lf_linear_backward(call->linear, job, call->tokens, call->dy, call->dx,
 				   LF_MVM_ACCUMULATE);
+}
+
+void lf_scaled_forward(struct lf_job *job, const struct lf_hook_call *call, struct lf_view h,
+		       struct lf_view scale, struct lf_view bias)
+{
+	struct lf_fuse fuse = { .flags = LF_FUSE_AFFINE,
+				.count = call->tokens,
+				.width = call->linear->outputs,
+				.input = h,
+				.output = call->y,
+				.scale = scale,
+				.bias = bias };
+
+	lf_job_fuse(job, &fuse);
 }
 
 void lf_nothing_done(void *state, const struct lf_hook_call *call)

@@ -71,6 +71,9 @@ static inline const struct lf_site *lf_sites_at(const struct lf_sites *sites,
 /** lf_sites_widest_output() - most outputs of a layer */
 uint32_t lf_sites_widest_output(const struct lf_sites *sites);
 
+/** lf_sites_biases() - the frozen biases of all, [outputs] layer by layer */
+void lf_sites_biases(const struct lf_sites *sites, const struct lf_encoder *encoder, float *biases);
+
 /** lf_view_data() - what a view of a buffer shows, for the host */
 static inline float *lf_view_data(struct lf_view view)
 {
@@ -85,6 +88,10 @@ void lf_frozen_forward(void *state, struct lf_job *job, const struct lf_hook_cal
 
 /** lf_frozen_backward() - hook function: the gradient of the input through the frozen layer alone */
 void lf_frozen_backward(void *state, struct lf_job *job, const struct lf_hook_call *call);
+
+/** lf_scaled_forward() - command of y = @scale * @h + @bias, [tokens][outputs]; without the scale or the bias where its view is none */
+void lf_scaled_forward(struct lf_job *job, const struct lf_hook_call *call, struct lf_view h,
+		       struct lf_view scale, struct lf_view bias);
 
 /** lf_nothing_done() - hook function of a pass that leaves the host nothing to do */
 void lf_nothing_done(void *state, const struct lf_hook_call *call);

@@ -285,14 +285,11 @@ static int check_options(const struct lf_vera_options *options, struct lf_error 
 int lf_vera_create(struct lf_encoder *encoder, const struct lf_vera_options *options,
 		   struct lf_method **method, struct lf_error *error)
 {
-	struct vera *vera = calloc(1, sizeof(*vera));
+	struct vera *vera = lf_method_new(sizeof(*vera), &method_ops, &hook_ops, encoder, error);
 	int ret;
 
 	if (!vera)
-		return lf_error_set(error, -ENOMEM, "vera: no memory");
-	vera->method.ops = &method_ops;
-	vera->method.encoder = encoder;
-	vera->method.hook = (struct lf_hook){ &hook_ops, vera };
+		return -ENOMEM;
 	vera->options = *options;
 	vera->lane_tokens = encoder_lane_tokens(encoder);
 	ret = check_options(options, error);
@@ -314,10 +311,5 @@ int lf_vera_create(struct lf_encoder *encoder, const struct lf_vera_options *opt
 							 .learning_rate = options->rate };
 		ret = lf_method_allocate(&vera->method, error);
 	}
-	if (ret) {
-		lf_method_free(&vera->method);
-		return ret;
-	}
-	*method = &vera->method;
-	return 0;
+	return lf_method_created(ret, &vera->method, method);
 }

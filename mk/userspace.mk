@@ -9,7 +9,8 @@ LIBRARY_SOURCES := $(filter-out $(EXAMPLE_SOURCES),$(call sources,runtime/*.c ru
 MODEL_SOURCES := $(call sources,qemu-device/model/*.c)
 LFCTL_SOURCES := $(call sources,tools/lfctl/*.c)
 UNIT_TEST_SOURCES := $(call sources,tests/unit/test_*.c)
-UNIT_HELPER_SOURCES := $(filter-out $(UNIT_TEST_SOURCES),$(call sources,tests/unit/*.c))
+UNIT_ALLOCATION_SOURCES := $(call sources,tests/unit/allocation_fixture.c)
+UNIT_HELPER_SOURCES := $(filter-out $(UNIT_TEST_SOURCES) $(UNIT_ALLOCATION_SOURCES),$(call sources,tests/unit/*.c))
 GUEST_ALL_SOURCES := $(call sources,tests/guest/*.c)
 GUEST_TEST_SOURCES := $(call programs_of,$(GUEST_ALL_SOURCES))
 GUEST_HELPER_SOURCES := $(filter-out $(GUEST_TEST_SOURCES),$(GUEST_ALL_SOURCES))
@@ -82,6 +83,9 @@ $(BUILD)/bin/lfctl: $(call objects,$(LFCTL_SOURCES)) $(LIBRARY)
 $(BUILD)/tests/unit/test_%: $(OBJ)/tests/unit/test_%.o $(call objects,$(UNIT_HELPER_SOURCES)) $(LIBRARY)
 	$(call link,$(call pkg_flags,libs,check) -lm)
 
+# An allocator in place of the C library's, for those alone that test what becomes of allocations.
+$(filter %_allocation,$(UNIT_TESTS)): $(call objects,$(UNIT_ALLOCATION_SOURCES))
+
 $(BUILD)/tests/guest/%: $(OBJ)/tests/guest/%.o $(call objects,$(GUEST_HELPER_SOURCES)) $(LIBRARY)
 	$(call link,-lm)
 
@@ -106,4 +110,4 @@ $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(call objects,$(BENCH_HELPER_SOURCES))
 	$(call link,-lm)
 
 -include $(wildcard $(OBJ)/*.example.d) $(patsubst %.o,%.d,$(call objects,$(LIBRARY_SOURCES) $(MODEL_SOURCES) $(LFCTL_SOURCES) \
-	$(UNIT_TEST_SOURCES) $(UNIT_HELPER_SOURCES) $(GUEST_ALL_SOURCES) $(DEBUG_TEST_SOURCES) $(BENCH_ALL_SOURCES) $(GUEST_BENCH_SOURCES)))
+	$(UNIT_TEST_SOURCES) $(UNIT_HELPER_SOURCES) $(UNIT_ALLOCATION_SOURCES) $(GUEST_ALL_SOURCES) $(DEBUG_TEST_SOURCES) $(BENCH_ALL_SOURCES) $(GUEST_BENCH_SOURCES)))

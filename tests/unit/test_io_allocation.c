@@ -23,48 +23,16 @@
 #include <lf/model_config.h>
 #include <lf/tokenizer.h>
 
+#include "tests/unit/allocation_fixture.h"
 #include "tests/unit/io_fixture.h"
 #include "tests/unit/suite.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_SANITIZER 1
-#endif
-#endif
-
-/* The allocator behind this program's malloc(): the sanitizer's, or the C library's. */
-#ifdef WITH_SANITIZER
-#define REAL(name) __interceptor_##name
-#else
-#define REAL(name) __libc_##name
-#endif
-void *REAL(malloc)(size_t size);
-void *REAL(calloc)(size_t count, size_t size);
-void *REAL(realloc)(void *block, size_t size);
-
-/* Allocations to go until one fails; 0 when none shall, or one has. */
-static unsigned long countdown, json_countdown;
-
-void *malloc(size_t size)
-{
-	return countdown && --countdown == 0 ? NULL : REAL(malloc)(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-	return countdown && --countdown == 0 ? NULL : REAL(calloc)(count, size);
-}
-
-void *realloc(void *block, size_t size)
-{
-	return countdown && --countdown == 0 ? NULL : REAL(realloc)(block, size);
-}
+/* Allocations of JSON to go until one fails; 0 when none shall, or one has. */
+static unsigned long json_countdown;
 
 static void *json_allocate(size_t size)
 {
-	return json_countdown && --json_countdown == 0 ? NULL : REAL(malloc)(size);
+	return json_countdown && --json_countdown == 0 ? NULL : allocation_uncounted(size);
 }
 
 /* Set by an operation that succeeded with a wrong result. Check's macros allocate themselves. */
@@ -241,15 +209,16 @@ static int run_failing(int index, unsigned long nth, bool json, bool *reached)
 {
 	const char *name = operations[index].name;
 	unsigned int entries = io_count_entries(io_path("."));
-	unsigned long *counter = json ? &json_countdown : &countdown;
 	struct lf_error error = { 0 };
 	int ret;
 
 	wrong_result = false;
-	*counter = nth;
+	json_countdown = json ? nth : 0;
+	allocation_fail(json ? 0 : nth);
 	ret = operations[index].run(&error);
-	*reached = *counter == 0;
-	*counter = 0;
+	*reached = !json_countdown && !allocation_to_go();
+	json_countdown = 0;
+	allocation_fail(0);
 	ck_assert_msg(ret == 0 || (error.code == ret && error.text[0]),
 		      "%s, allocation %lu failed: returned %d, error %d \"%s\"", name, nth, ret,
 		      error.code, error.text);

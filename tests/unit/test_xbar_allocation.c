@@ -10,48 +10,8 @@
 #include <string.h>
 
 #include "qemu-device/model/image.h"
+#include "tests/unit/allocation_fixture.h"
 #include "tests/unit/suite.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_SANITIZER 1
-#endif
-#endif
-
-/* The allocator behind this program's malloc(): the sanitizer's, or the C library's. */
-#ifdef WITH_SANITIZER
-#define REAL(name) __interceptor_##name
-#else
-#define REAL(name) __libc_##name
-#endif
-void *REAL(malloc)(size_t size);
-void *REAL(calloc)(size_t count, size_t size);
-void *REAL(memalign)(size_t alignment, size_t size);
-
-/* Allocations to go until one fails; 0 when none shall, or one has. */
-static unsigned long countdown;
-
-static bool fails(void)
-{
-	return countdown && --countdown == 0;
-}
-
-void *malloc(size_t size)
-{
-	return fails() ? NULL : REAL(malloc)(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : REAL(calloc)(count, size);
-}
-
-void *aligned_alloc(size_t alignment, size_t size)
-{
-	return fails() ? NULL : REAL(memalign)(alignment, size);
-}
 
 #define ROWS 20
 #define COLS 12
@@ -133,7 +93,7 @@ static int story(struct xbar *xbar)
 	}
 	command = (struct lf_command){ .opcode = LF_OP_DELETE, .matrix = (uint32_t)matrix };
 	if (error) {
-		countdown = 0;
+		allocation_fail(0);
 		run(xbar, &command, NULL, 0, 0, &result);
 		return error;
 	}
@@ -186,12 +146,12 @@ START_TEST(every_allocation_may_fail)
 		int error;
 
 		memset(memory, 0, bytes);
-		countdown = n;
+		allocation_fail(n);
 		error = xbar_create(params, memory, bytes, NULL, NULL, NULL, &xbar);
 		if (!error)
 			error = story(xbar);
-		exhausted = n && countdown;
-		countdown = 0;
+		exhausted = n && allocation_to_go();
+		allocation_fail(0);
 		ck_assert_msg(error == 0 || error == -ENOMEM || error == LF_STATUS_INTERNAL,
 			      "allocation %lu: %d", n, error);
 		if (n == 0) {
@@ -261,10 +221,10 @@ START_TEST(recovery_may_fail)
 		int error;
 
 		memcpy(again, copy.cut, bytes);
-		countdown = n;
+		allocation_fail(n);
 		error = xbar_create(params, again, bytes, NULL, NULL, NULL, &xbar);
-		exhausted = countdown;
-		countdown = 0;
+		exhausted = allocation_to_go();
+		allocation_fail(0);
 		if (error) {
 			ck_assert_int_eq(error, -ENOMEM);
 			ck_assert_uint_ne(again[copy.journal], 0);

@@ -4,12 +4,11 @@
  * the records is checked where they are used: directory.c, ledger.c, tiles.c.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "checksum.h"
 #include "image.h"
+#include "message.h"
 
 static uint64_t page_up(uint64_t offset)
 {
@@ -98,19 +97,6 @@ static bool is_new(const struct xbar_params *params, const uint8_t *memory, uint
 	return !rest[0] && !memcmp(rest, rest + 1, bytes - 1);
 }
 
-__attribute__((format(printf, 3, 4))) static int refuse(char *message, int error,
-							const char *format, ...)
-{
-	if (message) {
-		va_list arguments;
-
-		va_start(arguments, format);
-		vsnprintf(message, XBAR_MESSAGE_BYTES, format, arguments);
-		va_end(arguments);
-	}
-	return error;
-}
-
 /* The first field in which the memory is of another device than @ours; the header is known to be whole. */
 static int check_fields(const struct xbar_image_header *found, const struct xbar_image_header *ours,
 			char *message)
@@ -137,15 +123,15 @@ static int check_fields(const struct xbar_image_header *found, const struct xbar
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (fields[i].found != fields[i].ours)
-			return refuse(
+			return xbar_refuse(
 				message, -EPROTO,
 				"%s: %llu here, but the memory was made with %llu, which lasts; give "
 				"that, or another memory",
 				fields[i].name, (unsigned long long)fields[i].ours,
 				(unsigned long long)fields[i].found);
 	if (memcmp(found, ours, sizeof(*ours)))
-		return refuse(message, -EPROTO,
-			      "the memory's header has fields that this model does not know");
+		return xbar_refuse(message, -EPROTO,
+				   "the memory's header has fields that this model does not know");
 	return 0;
 }
 
@@ -157,32 +143,34 @@ int xbar_image_check_header(const struct xbar_params *params, const uint8_t *mem
 
 	*fresh = false;
 	if (bytes < sizeof(found))
-		return refuse(message, -ENOSPC, "the memory has %llu bytes, the device needs %llu",
-			      (unsigned long long)bytes, (unsigned long long)needed);
+		return xbar_refuse(message, -ENOSPC,
+				   "the memory has %llu bytes, the device needs %llu",
+				   (unsigned long long)bytes, (unsigned long long)needed);
 	memcpy(&found, memory, sizeof(found));
 	if (found.magic != 0 && found.magic != IMAGE_MAGIC)
-		return refuse(message, -EILSEQ,
-			      "the memory is not a device's; it is left as it is");
+		return xbar_refuse(message, -EILSEQ,
+				   "the memory is not a device's; it is left as it is");
 	if (found.magic == IMAGE_MAGIC && found.version != IMAGE_VERSION)
-		return refuse(
+		return xbar_refuse(
 			message, -EPROTO,
 			"the memory has format version %u, this model knows %u: use the model "
 			"that made it, or give an empty memory and deploy anew; it is left as it is",
 			found.version, IMAGE_VERSION);
 	if (found.magic == IMAGE_MAGIC && found.checksum != header_checksum(&found))
-		return refuse(message, -EILSEQ,
-			      "the memory's header is damaged; it is left as it is");
+		return xbar_refuse(message, -EILSEQ,
+				   "the memory's header is damaged; it is left as it is");
 	if (found.magic == IMAGE_MAGIC) {
 		xbar_image_header(params, &ours);
 		if (check_fields(&found, &ours, message))
 			return -EPROTO;
 	}
 	if (bytes < needed)
-		return refuse(message, -ENOSPC, "the memory has %llu bytes, the device needs %llu",
-			      (unsigned long long)bytes, (unsigned long long)needed);
+		return xbar_refuse(message, -ENOSPC,
+				   "the memory has %llu bytes, the device needs %llu",
+				   (unsigned long long)bytes, (unsigned long long)needed);
 	if (found.magic == 0) {
 		if (!is_new(params, memory, bytes))
-			return refuse(
+			return xbar_refuse(
 				message, -EILSEQ,
 				"the memory is neither a device's nor empty; it is left as it is");
 		*fresh = true;

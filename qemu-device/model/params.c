@@ -4,12 +4,12 @@
  * in params_check.c, the presets are in presets.c, files of parameters in params_file.c.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels.h"
+#include "message.h"
 #include "params.h"
 
 enum kind { U32, U64, I32, WORD, PARTS, SIGNED_PARTS, BIG_PARTS };
@@ -185,19 +185,6 @@ int xbar_params_describe(uint32_t index, const char **key, const char **unit, co
 	return 0;
 }
 
-__attribute__((format(printf, 3, 4))) static int refuse(char *message, int error,
-							const char *format, ...)
-{
-	if (message) {
-		va_list arguments;
-
-		va_start(arguments, format);
-		vsnprintf(message, XBAR_MESSAGE_BYTES, format, arguments);
-		va_end(arguments);
-	}
-	return error;
-}
-
 /* Number of @value in a list of words separated by spaces, or -1. */
 static int find_word(const char *words, const char *value)
 {
@@ -287,13 +274,14 @@ static int set_parts(struct xbar_params *params, const struct key *key, const ch
 	int error = parse_parts(value, &parts);
 
 	if (error == -EINVAL)
-		return refuse(message, error,
-			      "%s: '%.64s' is not a number of at most six decimal places%s%s",
-			      key->name, value, key->word ? " or " : "",
-			      key->word ? key->word : "");
+		return xbar_refuse(message, error,
+				   "%s: '%.64s' is not a number of at most six decimal places%s%s",
+				   key->name, value, key->word ? " or " : "",
+				   key->word ? key->word : "");
 	if (error || parts < key->low || parts > key->high)
-		return refuse(message, -ERANGE, "%s: %.64s is not in %g .. %g", key->name, value,
-			      (double)key->low / XBAR_ONE, (double)key->high / XBAR_ONE);
+		return xbar_refuse(message, -ERANGE, "%s: %.64s is not in %g .. %g", key->name,
+				   value, (double)key->low / XBAR_ONE,
+				   (double)key->high / XBAR_ONE);
 	store(params, key, (uint64_t)parts);
 	return 0;
 }
@@ -316,8 +304,8 @@ static int set_value(struct xbar_params *params, const struct key *key, const ch
 		int index = find_word(key->word, value);
 
 		if (index < 0)
-			return refuse(message, -EINVAL, "%s: '%.64s' is none of: %s", name, value,
-				      key->word);
+			return xbar_refuse(message, -EINVAL, "%s: '%.64s' is none of: %s", name,
+					   value, key->word);
 		store(params, key, (uint64_t)index);
 		return 0;
 	}
@@ -330,11 +318,11 @@ static int set_value(struct xbar_params *params, const struct key *key, const ch
 	errno = 0;
 	number = strtoll(value, &end, 10);
 	if (end == value || *end || *value == ' ')
-		return refuse(message, -EINVAL, "%s: '%.64s' is not a whole number%s%s", name,
-			      value, key->word ? " or " : "", key->word ? key->word : "");
+		return xbar_refuse(message, -EINVAL, "%s: '%.64s' is not a whole number%s%s", name,
+				   value, key->word ? " or " : "", key->word ? key->word : "");
 	if (errno == ERANGE || number < key->low || number > key->high)
-		return refuse(message, -ERANGE, "%s: %.64s is not in %lld .. %lld", name, value,
-			      (long long)key->low, (long long)key->high);
+		return xbar_refuse(message, -ERANGE, "%s: %.64s is not in %lld .. %lld", name,
+				   value, (long long)key->low, (long long)key->high);
 	store(params, key, (uint64_t)number);
 	return 0;
 }
@@ -346,7 +334,7 @@ int xbar_params_set(struct xbar_params *params, const char *name, const char *va
 	int error;
 
 	if (!key)
-		return refuse(message, -ENOENT, "%.64s: no such parameter", name);
+		return xbar_refuse(message, -ENOENT, "%.64s: no such parameter", name);
 	error = set_value(params, key, value, message);
 	if (!error)
 		params->given[(key - keys) / 64] |= 1ull << (key - keys) % 64;

@@ -3,9 +3,8 @@
  * What follows from the parameters, and which of them cannot be together. The bounds of each alone are in params.c.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 
+#include "message.h"
 #include "params.h"
 #include "physics.h"
 
@@ -138,18 +137,6 @@ uint32_t xbar_params_step(const struct xbar_params *params)
 						     : params->adc_step;
 }
 
-__attribute__((format(printf, 2, 3))) static int refuse(char *message, const char *format, ...)
-{
-	if (message) {
-		va_list arguments;
-
-		va_start(arguments, format);
-		vsnprintf(message, XBAR_MESSAGE_BYTES, format, arguments);
-		va_end(arguments);
-	}
-	return -EINVAL;
-}
-
 /**
  * struct condition - what a parameter needs to do anything
  * @name: of the parameter
@@ -171,8 +158,8 @@ static int check_given(const struct xbar_params *params, const struct condition 
 {
 	for (size_t i = 0; i < count; i++)
 		if (conditions[i].unused && xbar_params_given(params, conditions[i].name))
-			return refuse(message, "%s: has no effect: %s", conditions[i].name,
-				      conditions[i].why);
+			return xbar_refuse(message, -EINVAL, "%s: has no effect: %s",
+					   conditions[i].name, conditions[i].why);
 	return 0;
 }
 
@@ -231,21 +218,25 @@ static int check_float(const struct xbar_params *params, char *message)
 
 	for (size_t i = 0; i < sizeof(without_effect) / sizeof(without_effect[0]); i++)
 		if (without_effect[i].set)
-			return refuse(message, "%s: the float device has no such thing",
-				      without_effect[i].name);
+			return xbar_refuse(message, -EINVAL,
+					   "%s: the float device has no such thing",
+					   without_effect[i].name);
 	return check_given(params, nothing, sizeof(nothing) / sizeof(nothing[0]), message);
 }
 
 static int check_geometry(const struct xbar_params *params, char *message)
 {
 	if (params->tile_rows % 4)
-		return refuse(message, "tile_rows: %u is not a multiple of 4", params->tile_rows);
+		return xbar_refuse(message, -EINVAL, "tile_rows: %u is not a multiple of 4",
+				   params->tile_rows);
 	if (xbar_params_weights(params) == 0)
-		return refuse(message, "tile_cols: %u columns do not hold 4 weights of %u cells",
-			      params->tile_cols, columns_of_a_weight(params));
+		return xbar_refuse(message, -EINVAL,
+				   "tile_cols: %u columns do not hold 4 weights of %u cells",
+				   params->tile_cols, columns_of_a_weight(params));
 	if (params->spare_weights > xbar_params_weights(params))
-		return refuse(message, "spare_weights: %u is more than the %u that a tile has",
-			      params->spare_weights, xbar_params_weights(params));
+		return xbar_refuse(message, -EINVAL,
+				   "spare_weights: %u is more than the %u that a tile has",
+				   params->spare_weights, xbar_params_weights(params));
 	return 0;
 }
 
@@ -254,34 +245,38 @@ static int check_converters(const struct xbar_params *params, char *message)
 	uint32_t most = xbar_params_full_scale(params);
 
 	if (params->pair == XBAR_PAIR_ROWS && params->adc_subtract == XBAR_SUBTRACT_AFTER)
-		return refuse(message,
-			      "adc_subtract: the cells of a pair in rows share a column, which "
-			      "subtracts before conversion");
+		return xbar_refuse(
+			message, -EINVAL,
+			"adc_subtract: the cells of a pair in rows share a column, which "
+			"subtracts before conversion");
 	if (params->adc_step & (params->adc_step - 1))
-		return refuse(message, "adc_step: %u is not a power of two", params->adc_step);
+		return xbar_refuse(message, -EINVAL, "adc_step: %u is not a power of two",
+				   params->adc_step);
 	if (most > INT16_MAX || !xbar_physics_fits(params))
-		return refuse(
-			message,
+		return xbar_refuse(
+			message, -EINVAL,
 			"cell_bits: %u with %u rows and %u weights a tile: sums exceed 16 bits",
 			params->cell_bits, params->tile_rows, xbar_params_weights(params));
 	if (params->adc_bits == XBAR_ADC_IDEAL) {
 		if (params->adc_range != XBAR_ADC_FIXED)
-			return refuse(message, "adc_range: ideal converters have none");
+			return xbar_refuse(message, -EINVAL,
+					   "adc_range: ideal converters have none");
 		return 0;
 	}
 	if (params->adc_range == XBAR_ADC_MAXIMUM) {
 		if (!xbar_params_maximum_step(params))
-			return refuse(
-				message,
+			return xbar_refuse(
+				message, -EINVAL,
 				"adc_range: no step of %u bits covers sums up to %u and stays "
 				"within 16 bits",
 				params->adc_bits, most);
 	} else if (!xbar_params_step_fits(params, params->adc_step)) {
-		return refuse(message,
-			      "adc_step: %u with adc_bits %u and adc_offset %d leaves out zero or "
-			      "exceeds 16-bit sums",
-			      params->adc_step, params->adc_bits,
-			      xbar_params_offset(params, params->adc_step));
+		return xbar_refuse(
+			message, -EINVAL,
+			"adc_step: %u with adc_bits %u and adc_offset %d leaves out zero or "
+			"exceeds 16-bit sums",
+			params->adc_step, params->adc_bits,
+			xbar_params_offset(params, params->adc_step));
 	}
 	return 0;
 }
@@ -313,8 +308,8 @@ static int check_cells(const struct xbar_params *params, char *message)
 	};
 
 	if ((int64_t)params->program_sigma + params->program_sigma_slope < 0)
-		return refuse(
-			message,
+		return xbar_refuse(
+			message, -EINVAL,
 			"program_sigma_slope: the spread is below 0 at the largest conductance");
 	/* Polynomials, where cells are told to be. */
 	for (int step = 0; step <= 1000; step++) {
@@ -322,14 +317,15 @@ static int check_cells(const struct xbar_params *params, char *message)
 
 		if (xbar_params_relax_sigma(params, g) < 0.0 ||
 		    xbar_params_relax_slope(params, g) < 0.0)
-			return refuse(message, "%s: the spread is below 0 at %g of Gmax",
-				      xbar_params_relax_slope(params, g) < 0.0
-					      ? "relax_sigma_slope_g1"
-					      : "relax_sigma_g1",
-				      g);
+			return xbar_refuse(
+				message, -EINVAL, "%s: the spread is below 0 at %g of Gmax",
+				xbar_params_relax_slope(params, g) < 0.0 ? "relax_sigma_slope_g1"
+									 : "relax_sigma_g1",
+				g);
 	}
 	if ((uint64_t)params->stuck_on + params->stuck_off > XBAR_ONE)
-		return refuse(message, "stuck_off: with stuck_on more than all cells");
+		return xbar_refuse(message, -EINVAL,
+				   "stuck_off: with stuck_on more than all cells");
 	return check_given(params, conditions, sizeof(conditions) / sizeof(conditions[0]), message);
 }
 
@@ -348,27 +344,29 @@ static int check_wires(const struct xbar_params *params, char *message)
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (parts[i].mohm && !params->ir_drop)
-			return refuse(
-				message,
+			return xbar_refuse(
+				message, -EINVAL,
 				"%s: %u has no effect with ir_drop off; set ir_drop to fast or "
 				"exact",
 				parts[i].name, parts[i].mohm);
 		any |= parts[i].mohm;
 	}
 	if (params->ir_drop && !any)
-		return refuse(message,
-			      "ir_drop: nothing drops; set wire_mohm, driver_mohm or sense_mohm");
+		return xbar_refuse(
+			message, -EINVAL,
+			"ir_drop: nothing drops; set wire_mohm, driver_mohm or sense_mohm");
 	return 0;
 }
 
 static int check_temperature(const struct xbar_params *params, char *message)
 {
 	if (params->temperature_max_mc > params->temperature_critical_mc)
-		return refuse(message, "temperature_max_mc: %d is above temperature_critical_mc %d",
-			      params->temperature_max_mc, params->temperature_critical_mc);
+		return xbar_refuse(message, -EINVAL,
+				   "temperature_max_mc: %d is above temperature_critical_mc %d",
+				   params->temperature_max_mc, params->temperature_critical_mc);
 	if (params->temperature_mc >= params->temperature_critical_mc)
-		return refuse(
-			message,
+		return xbar_refuse(
+			message, -EINVAL,
 			"temperature_mc: at %d, not below temperature_critical_mc %d, all work is "
 			"refused",
 			params->temperature_mc, params->temperature_critical_mc);

@@ -13,21 +13,6 @@
 #include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
-static struct xbar_params *create(const char *preset)
-{
-	struct xbar_params *params;
-
-	ck_assert_msg(xbar_params_create(preset, &params) == 0, "%s", preset);
-	return params;
-}
-
-static void set(struct xbar_params *params, const char *key, const char *value)
-{
-	char message[XBAR_MESSAGE_BYTES] = "";
-
-	ck_assert_msg(xbar_params_set(params, key, value, message) == 0, "%s", message);
-}
-
 /* What a device does that is told everything that parameters are about, and what is left of it. */
 struct trace {
 	uint32_t count;
@@ -286,26 +271,26 @@ START_TEST(what_is_set_matters_or_is_refused)
 	if (!name)
 		return;
 	for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++) {
-		struct xbar_params *params = create(name);
+		struct xbar_params *params = rig_params(name, "");
 		char value[XBAR_MESSAGE_BYTES], message[XBAR_MESSAGE_BYTES] = "", needed[64] = "";
 		struct trace before = { 0 }, after;
 		bool told = false;
 
 		for (size_t k = 0; k < sizeof(limits) / sizeof(limits[0]); k++)
 			told |= !strcmp(limits[k], others[j][0]);
-		set(params, "tiles", "32");
-		set(params, "matrices", "4");
-		set(params, "accounts", "4");
+		rig_set(params, "tiles", "32");
+		rig_set(params, "matrices", "4");
+		rig_set(params, "accounts", "4");
 		if (others[j][3]) {
 			strcpy(needed, others[j][3]);
 			*strchr(needed, '=') = '\0';
-			set(params, needed, others[j][3] + strlen(needed) + 1);
+			rig_set(params, needed, others[j][3] + strlen(needed) + 1);
 		}
 		/* Two that need each other cannot be alone. */
 		if (!xbar_params_check(params, NULL))
 			before = live(params, told);
 		xbar_params_get(params, others[j][0], value);
-		set(params, others[j][0], others[j][strcmp(value, others[j][1]) ? 1 : 2]);
+		rig_set(params, others[j][0], others[j][strcmp(value, others[j][1]) ? 1 : 2]);
 		if (!xbar_params_check(params, message)) {
 			after = live(params, told);
 			/* Nothing is drawn on the oracle, whose memory keeps the seed all the same. */

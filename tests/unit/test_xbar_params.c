@@ -15,28 +15,13 @@
 #include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
-static struct xbar_params *create(const char *preset)
-{
-	struct xbar_params *params;
-
-	ck_assert_msg(xbar_params_create(preset, &params) == 0, "%s", preset);
-	return params;
-}
-
-static void set(struct xbar_params *params, const char *key, const char *value)
-{
-	char message[XBAR_MESSAGE_BYTES] = "";
-
-	ck_assert_msg(xbar_params_set(params, key, value, message) == 0, "%s", message);
-}
-
 START_TEST(every_preset_is_possible)
 {
 	char message[XBAR_MESSAGE_BYTES] = "";
 	uint32_t count = 0;
 
 	for (const char *name; (name = xbar_params_preset(count)); count++) {
-		struct xbar_params *params = create(name);
+		struct xbar_params *params = rig_params(name, "");
 
 		ck_assert_str_eq(params->preset, name);
 		ck_assert_msg(xbar_params_check(params, message) == 0, "%s: %s", name, message);
@@ -51,7 +36,7 @@ END_TEST
 START_TEST(values_go_there_and_back)
 {
 	const char *name = xbar_params_preset((uint32_t)_i);
-	struct xbar_params *params = create(name), *other = create("ideal");
+	struct xbar_params *params = rig_params(name, ""), *other = rig_params("ideal", "");
 	char value[XBAR_MESSAGE_BYTES], message[XBAR_MESSAGE_BYTES];
 	const char *key, *unit, *help;
 
@@ -96,11 +81,11 @@ START_TEST(values_are_written_as_people_do)
 		{ "temperature_mc", "-40000", "-40000" },
 		{ "seed", "9223372036854775807", "9223372036854775807" },
 	};
-	struct xbar_params *params = create("isaac");
+	struct xbar_params *params = rig_params("isaac", "");
 	char value[XBAR_MESSAGE_BYTES];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		set(params, cases[i][0], cases[i][1]);
+		rig_set(params, cases[i][0], cases[i][1]);
 		ck_assert_int_eq(xbar_params_get(params, cases[i][0], value), 0);
 		ck_assert_str_eq(value, cases[i][2]);
 	}
@@ -139,7 +124,7 @@ START_TEST(bad_values_are_refused)
 		{ "cell_bits", "8", -ERANGE },
 		{ "wear_rows", "0", -ERANGE },
 	};
-	struct xbar_params *params = create("wan2022"), before = *params;
+	struct xbar_params *params = rig_params("wan2022", ""), before = *params;
 	char message[XBAR_MESSAGE_BYTES];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -230,12 +215,12 @@ START_TEST(impossible_combinations_are_refused)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct xbar_params *params = create(cases[i].preset);
+		struct xbar_params *params = rig_params(cases[i].preset, "");
 		char message[XBAR_MESSAGE_BYTES] = "";
 		size_t length = strlen(cases[i].named);
 
 		for (int j = 0; j < 3 && cases[i].settings[j][0]; j++)
-			set(params, cases[i].settings[j][0], cases[i].settings[j][1]);
+			rig_set(params, cases[i].settings[j][0], cases[i].settings[j][1]);
 		ck_assert_msg(xbar_params_check(params, message) == -EINVAL, "%s, %s: not refused",
 			      cases[i].preset, cases[i].settings[0][0]);
 		ck_assert_msg(!strncmp(message, cases[i].named, length) && message[length] == ':',
@@ -256,10 +241,10 @@ START_TEST(effects_can_be_taken_away)
 	};
 
 	for (size_t i = 0; i < sizeof(effects) / sizeof(effects[0]); i++) {
-		struct xbar_params *params = create(i == 4 ? "falcone2025" : "wan2022");
+		struct xbar_params *params = rig_params(i == 4 ? "falcone2025" : "wan2022", "");
 		char message[XBAR_MESSAGE_BYTES] = "";
 
-		set(params, effects[i][0], effects[i][1]);
+		rig_set(params, effects[i][0], effects[i][1]);
 		ck_assert_msg(!xbar_params_check(params, message), "%s", message);
 		xbar_params_free(params);
 	}
@@ -275,15 +260,15 @@ START_TEST(maximum_range_is_the_smallest_that_never_clips)
 	uint32_t found = 0;
 
 	for (int i = 0; i < 4 * 5 * 5 * 2; i++) {
-		struct xbar_params *params = create("isaac");
+		struct xbar_params *params = rig_params("isaac", "");
 		bool after = i / 100;
 		int64_t sum, step;
 
-		set(params, "tile_rows", rows[i % 4]);
-		set(params, "cell_bits", bits[i / 4 % 5]);
-		set(params, "adc_bits", adc[i / 20 % 5]);
-		set(params, "adc_subtract", after ? "after" : "before");
-		set(params, "adc_range", "maximum");
+		rig_set(params, "tile_rows", rows[i % 4]);
+		rig_set(params, "cell_bits", bits[i / 4 % 5]);
+		rig_set(params, "adc_bits", adc[i / 20 % 5]);
+		rig_set(params, "adc_subtract", after ? "after" : "before");
+		rig_set(params, "adc_range", "maximum");
 		sum = xbar_params_full_scale(params);
 		step = xbar_params_maximum_step(params);
 		ck_assert_int_eq(step, xbar_params_step(params));
@@ -306,7 +291,7 @@ END_TEST
 
 START_TEST(geometry_follows_the_pair)
 {
-	struct xbar_params *params = create("wan2022");
+	struct xbar_params *params = rig_params("wan2022", "");
 
 	ck_assert_uint_eq(xbar_params_slices(params), 1);
 	ck_assert_uint_eq(xbar_params_cells(params), 2);
@@ -314,13 +299,13 @@ START_TEST(geometry_follows_the_pair)
 	/* A core of NeuRRAM is two tiles. */
 	ck_assert_uint_eq(xbar_params_tile_cells(params), 256 * 256 / 2);
 	ck_assert_uint_eq(xbar_params_full_scale(params), 128 * 127);
-	set(params, "pair", "columns");
+	rig_set(params, "pair", "columns");
 	ck_assert_uint_eq(xbar_params_weights(params), 64);
 	ck_assert_uint_eq(xbar_params_tile_cells(params), 128 * 128);
-	set(params, "spare_weights", "3");
+	rig_set(params, "spare_weights", "3");
 	ck_assert_uint_eq(xbar_params_tile_cells(params), 128 * (128 + 6));
 	xbar_params_free(params);
-	params = create("isaac");
+	params = rig_params("isaac", "");
 	ck_assert_uint_eq(xbar_params_weights(params), 16);
 	ck_assert_uint_eq(xbar_params_full_scale(params), 384);
 	xbar_params_free(params);
@@ -336,7 +321,7 @@ static double within(double window, double sigma)
 /* Figures that are published for NeuRRAM follow from its preset. */
 START_TEST(wan2022_is_as_published)
 {
-	struct xbar_params *params = create("wan2022");
+	struct xbar_params *params = rig_params("wan2022", "");
 	double g_max = params->g_max_ns / 1000.0, share, pulses, window, second, day;
 
 	ck_assert_double_eq_tol(g_max, 40, 1e-9);
@@ -373,7 +358,7 @@ END_TEST
 /* Falcone's fits, at values of their arguments. */
 START_TEST(falcone2025_is_as_published)
 {
-	struct xbar_params *params = create("falcone2025");
+	struct xbar_params *params = rig_params("falcone2025", "");
 	double g_max = params->g_max_ns / 1000.0, unit = g_max * 1e-6, folds = log(3600.0);
 
 	ck_assert_double_eq_tol(g_max * 1e6 / params->on_off_ratio, 9, 1e-5);
@@ -413,14 +398,14 @@ START_TEST(preset_files_are_read)
 				   "endurance=infinite#\n"
 				   "endurance_spread = 0";
 	char message[XBAR_MESSAGE_BYTES] = "";
-	struct xbar_params *params, *expected = create("wan2022");
+	struct xbar_params *params, *expected = rig_params("wan2022", "");
 
 	ck_assert_msg(parse(text, sizeof(text) - 1, message, &params) == 0, "%s", message);
 	memset(expected->preset, 0, sizeof(expected->preset));
 	strcpy(expected->preset, "chip 7");
-	set(expected, "program_sigma", "0.02");
-	set(expected, "endurance", "infinite");
-	set(expected, "endurance_spread", "0");
+	rig_set(expected, "program_sigma", "0.02");
+	rig_set(expected, "endurance", "infinite");
+	rig_set(expected, "endurance_spread", "0");
 	ck_assert_mem_eq(params, expected, sizeof(*params));
 	xbar_params_free(params);
 	xbar_params_free(expected);

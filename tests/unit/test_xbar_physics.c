@@ -6,7 +6,6 @@
  */
 #include <check.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,36 +18,6 @@
 #define DISTANCE 2.3
 #define SECOND	 1000000000ull
 
-/* Cells of 2 bits that do what they are told; "key=value,..." changes that. */
-static struct xbar_params *params_with(const char *settings)
-{
-	struct xbar_params *params;
-	char text[512], message[XBAR_MESSAGE_BYTES], *next = NULL;
-
-	ck_assert_int_eq(xbar_params_create("isaac", &params), 0);
-	ck_assert_uint_lt(strlen(settings), sizeof(text));
-	strcpy(text, settings);
-	for (char *key = strtok_r(text, ",", &next); key; key = strtok_r(NULL, ",", &next)) {
-		char *value = strchr(key, '=');
-
-		*value++ = '\0';
-		ck_assert_msg(xbar_params_set(params, key, value, message) == 0, "%s", message);
-	}
-	return params;
-}
-
-/* Cell number @index of a device: 128 rows, 16 columns of weights, 2 sides, 4 slices, then tiles. */
-static struct place place_of(uint32_t index)
-{
-	return (struct place){
-		.row = index % 128,
-		.weight = index / 128 % 16,
-		.side = index / 2048 % 2,
-		.slice = index / 4096 % 4,
-		.tile = index / 16384,
-	};
-}
-
 static const struct history young = { .matrix = 1, .wear = 1, .temperature_mc = 25000 };
 
 /* @count cells told to hold @level. */
@@ -60,7 +29,7 @@ static struct cell *draw_cells(const struct xbar_params *params, const struct hi
 
 	xbar_physics_of(params, history, &physics);
 	for (uint32_t i = 0; i < count; i++) {
-		struct place place = place_of(i);
+		struct place place = rig_place(i);
 
 		xbar_physics_at(&physics, &place, history->wear, level, &cells[i]);
 	}
@@ -146,7 +115,7 @@ static void check_moments(const double *values, uint32_t count, double mean, dou
 START_TEST(a_pulse_is_normal_around_its_target)
 {
 	struct xbar_params *params =
-		params_with("on_off_ratio=2,program_sigma=0.03,program_sigma_slope=-0.02");
+		rig_params("isaac", "on_off_ratio=2,program_sigma=0.03,program_sigma_slope=-0.02");
 	double target = 0.5 + _i / 6.0, sigma = 0.03 - 0.02 * target;
 	struct cell *cells = draw_cells(params, &young, (uint32_t)_i, CELLS);
 	uint32_t count, beyond[5] = { 0 };
@@ -171,7 +140,7 @@ END_TEST
 /* Nothing conducts less than not at all: half of the cells at 0, the others half normal. */
 START_TEST(conductances_are_not_negative)
 {
-	struct xbar_params *params = params_with("program_sigma=0.02");
+	struct xbar_params *params = rig_params("isaac", "program_sigma=0.02");
 	struct cell *cells = draw_cells(params, &young, 0, CELLS);
 	uint32_t zeros = 0;
 	double sum = 0.0;
@@ -204,7 +173,7 @@ START_TEST(verifying_truncates_and_repeats)
 	};
 	double sigma = cases[_i].sigma, tolerance = cases[_i].tolerance, a = tolerance / sigma;
 	double p = erf(a / sqrt(2.0)), target = 2.0 / 3.0, chi = 0.0, left = CELLS;
-	struct xbar_params *params = params_with(cases[_i].settings);
+	struct xbar_params *params = rig_params("isaac", cases[_i].settings);
 	struct cell *cells = draw_cells(params, &young, 2, CELLS);
 	uint32_t counts[32] = { 0 }, failed = 0, count;
 	int degrees = -1, most = cases[_i].pulses;
@@ -249,7 +218,7 @@ END_TEST
 START_TEST(a_cell_told_to_hold_nothing_verifies_more_easily)
 {
 	struct xbar_params *params =
-		params_with("program_sigma=0.03,verify_tolerance=0.015,verify_pulses=3");
+		rig_params("isaac", "program_sigma=0.03,verify_tolerance=0.015,verify_pulses=3");
 	struct cell *cells = draw_cells(params, &young, 0, CELLS);
 	uint32_t failed = 0, first = 0;
 
@@ -268,8 +237,9 @@ END_TEST
 START_TEST(relaxation_follows_the_logarithm_of_time)
 {
 	static const double seconds[] = { 0.5, 1.0, 10.0, 3600.0, 86400.0 * 365 };
-	struct xbar_params *params = params_with("relax_mean=-0.004,relax_sigma=0.006,"
-						 "relax_sigma_slope=0.0012,relax_start_ms=1000");
+	struct xbar_params *params =
+		rig_params("isaac", "relax_mean=-0.004,relax_sigma=0.006,"
+				    "relax_sigma_slope=0.0012,relax_start_ms=1000");
 	double *first = NULL;
 
 	for (int i = 0; i < 5; i++) {
@@ -305,7 +275,7 @@ END_TEST
 
 static double level_after(const struct xbar_params *params, double seconds, int32_t temperature_mc)
 {
-	struct place place = place_of(0);
+	struct place place = rig_place(0);
 	struct history history = young;
 	struct cell cell;
 
@@ -318,7 +288,8 @@ static double level_after(const struct xbar_params *params, double seconds, int3
 /* Sigma and slope are polynomials in the target. */
 START_TEST(relaxation_depends_on_the_conductance)
 {
-	struct xbar_params *params = params_with(
+	struct xbar_params *params = rig_params(
+		"isaac",
 		"on_off_ratio=10,relax_sigma=0.001,relax_sigma_g1=0.02,relax_sigma_g2=0.01,"
 		"relax_sigma_g3=-0.03,relax_sigma_g4=0.004,relax_sigma_slope=0.0005,"
 		"relax_sigma_slope_g1=-0.0004,relax_sigma_slope_g2=0.0011,"
@@ -346,8 +317,8 @@ END_TEST
 /* exp(-t / tau) of what is above the smallest, tau by Arrhenius. */
 START_TEST(retention_is_exponential_and_arrhenius)
 {
-	struct xbar_params *params =
-		params_with("on_off_ratio=10,retention_s=1000000,retention_activation_mev=1100");
+	struct xbar_params *params = rig_params(
+		"isaac", "on_off_ratio=10,retention_s=1000000,retention_activation_mev=1100");
 	const double boltzmann = 8.617333262e-5;
 
 	for (double seconds = 1.0; seconds < 1e8; seconds *= 7.0)
@@ -369,8 +340,9 @@ END_TEST
 
 START_TEST(temperature_changes_conduction_linearly)
 {
-	struct xbar_params *params = params_with("on_off_ratio=10,temperature_coefficient=-0.002");
-	struct xbar_params *stuck = params_with("stuck_on=1,temperature_coefficient=0.001");
+	struct xbar_params *params =
+		rig_params("isaac", "on_off_ratio=10,temperature_coefficient=-0.002");
+	struct xbar_params *stuck = rig_params("isaac", "stuck_on=1,temperature_coefficient=0.001");
 
 	ck_assert_double_eq_tol(level_after(params, 0.0, 25000), 1.0, 1e-15);
 	ck_assert_double_eq_tol(level_after(params, 0.0, 75000), 0.9, 1e-12);
@@ -384,8 +356,9 @@ END_TEST
 /* Shares of faults; more of them are the same cells and others; verifying finds them. */
 START_TEST(stuck_cells_are_as_many_as_said)
 {
-	struct xbar_params *params = params_with("stuck_on=0.01,stuck_off=0.02,on_off_ratio=4,"
-						 "verify_tolerance=0.01,verify_pulses=3");
+	struct xbar_params *params =
+		rig_params("isaac", "stuck_on=0.01,stuck_off=0.02,on_off_ratio=4,"
+				    "verify_tolerance=0.01,verify_pulses=3");
 	struct history history = young;
 	uint16_t *before = calloc(CELLS, sizeof(*before));
 
@@ -398,7 +371,7 @@ START_TEST(stuck_cells_are_as_many_as_said)
 		cells = draw_cells(params, &history, 3, CELLS);
 		for (uint32_t i = 0; i < CELLS; i++) {
 			uint16_t flags = cells[i].flags;
-			struct place place = place_of(i);
+			struct place place = rig_place(i);
 
 			ck_assert_uint_eq(flags & ~LF_CELL_FAILED,
 					  rig_stuck(params, &place, &history));
@@ -434,7 +407,7 @@ END_TEST
 START_TEST(endurance_is_lognormal)
 {
 	struct xbar_params *params =
-		params_with("endurance=1000000,endurance_spread=0.7,worn_on=0.3");
+		rig_params("isaac", "endurance=1000000,endurance_spread=0.7,worn_on=0.3");
 	struct cell *cells = draw_cells(params, &young, 1, CELLS);
 	double *logarithms = malloc(CELLS * sizeof(*logarithms));
 	static const double quantiles[] = { 0.01, 0.1, 0.5, 0.9, 0.99 };
@@ -448,7 +421,7 @@ START_TEST(endurance_is_lognormal)
 
 		history.wear = (uint32_t)lround(1e6 * exp(0.7 * z[i]));
 		for (uint32_t k = 0; k < CELLS; k++) {
-			struct place place = place_of(k);
+			struct place place = rig_place(k);
 			uint16_t flags = rig_stuck(params, &place, &history);
 
 			ck_assert(!!flags == (history.wear > cells[k].endurance));
@@ -469,13 +442,13 @@ END_TEST
 /* z of each cell, drawn by a matrix of one level. */
 static double *draws_of(const char *settings, const struct history *history, bool next_tile)
 {
-	struct xbar_params *params = params_with(settings);
+	struct xbar_params *params = rig_params("isaac", settings);
 	double *values = malloc(CELLS * sizeof(*values));
 	struct physics physics;
 
 	xbar_physics_of(params, history, &physics);
 	for (uint32_t i = 0; i < CELLS; i++) {
-		struct place place = place_of(i);
+		struct place place = rig_place(i);
 		struct cell cell;
 
 		place.tile += next_tile ? 100 : 0;
@@ -530,169 +503,6 @@ START_TEST(draws_are_independent)
 }
 END_TEST
 
-#define EVERYTHING                                                                           \
-	"on_off_ratio=20,program_sigma=0.03,program_sigma_slope=0.01,verify_tolerance=0.02," \
-	"verify_pulses=7,relax_mean=-0.001,relax_sigma=0.01,relax_sigma_slope=0.001,"        \
-	"relax_sigma_g1=0.01,relax_sigma_slope_g3=0.001,"                                    \
-	"retention_s=100000,retention_activation_mev=500,stuck_on=0.01,stuck_off=0.01,"      \
-	"endurance=100,endurance_spread=1,worn_on=0.5,temperature_coefficient=0.001"
-
-/* Whole columns, single cells, with or without what they have in common worked out, on any instruction set: the same bits. */
-START_TEST(all_ways_to_ask_give_the_same)
-{
-	static const char *const sets[] = { "scalar", "avx2", "avx512", "auto" };
-	struct xbar_params *params = params_with(EVERYTHING);
-	struct history history = { .matrix = 5,
-				   .refreshes = 2,
-				   .age_ns = 77 * SECOND,
-				   .stuck_parts = 5000,
-				   .temperature_mc = 61000 };
-	uint32_t wear[131];
-	uint8_t levels[131];
-	double column[131];
-	static struct written written;
-	struct physics physics;
-
-	ck_assert_int_eq(xbar_params_set(params, "simd", sets[_i % 4], NULL), 0);
-	params->verify_pulses = 1 + (uint32_t)_i / 4; /* the last of a block, or the first */
-	xbar_physics_of(params, &history, &physics);
-	for (uint32_t i = 0; i < 131; i++) {
-		wear[i] = i * 3;
-		levels[i] = i % 4;
-	}
-	for (uint32_t rows = 1; rows <= 131; rows += 13)
-		for (uint32_t c = 0; c < 40; c++) {
-			struct place place = {
-				.tile = c, .row = c, .weight = c % 16, .side = c & 1, .slice = c % 4
-			};
-
-			uint32_t stuck = xbar_physics_count_stuck(&physics, &place, wear, rows);
-
-			xbar_physics_column(&physics, &place, wear, levels, rows, column,
-					    c & 2 ? &written : NULL);
-			for (uint32_t i = 0; i < rows; i++, place.row++) {
-				struct cell cell;
-
-				history.wear = wear[i];
-				rig_cell(params, &place, &history, levels[i], &cell);
-				ck_assert_mem_eq(&cell.conductance, &column[i], sizeof(double));
-				ck_assert_double_le(cell.conductance, xbar_physics_bound(&physics));
-				stuck -=
-					cell.flags & (LF_CELL_STUCK_ON | LF_CELL_STUCK_OFF) ? 1 : 0;
-				if (!(c & 2))
-					continue;
-				ck_assert_uint_eq(cell.pulses, written.pulses[i]);
-				ck_assert(!(cell.flags & LF_CELL_FAILED) == !written.failed[i]);
-			}
-			ck_assert_uint_eq(stuck, 0);
-		}
-	xbar_params_free(params);
-}
-END_TEST
-
-/* Each parameter alone makes a difference on every preset with analog cells: none is there for show. */
-START_TEST(no_parameter_is_ignored)
-{
-	static const char *const settings[][2] = {
-		{ "on_off_ratio", "3" },
-		{ "program_sigma", "0.07" },
-		{ "program_sigma_slope", "0.05" },
-		{ "relax_mean", "-0.03" },
-		{ "relax_sigma", "0.09" },
-		{ "relax_sigma_slope", "0.02" },
-		{ "relax_sigma_g1", "0.5" },
-		{ "relax_sigma_slope_g2", "0.05" },
-		{ "retention_s", "5000" },
-		{ "stuck_on", "0.3" },
-		{ "stuck_off", "0.3" },
-		{ "endurance", "20" },
-		{ "temperature_coefficient", "0.004" },
-	};
-	const char *name = xbar_params_preset((uint32_t)_i);
-	struct history history = {
-		.matrix = 1, .wear = 30, .age_ns = 5000 * SECOND, .temperature_mc = 50000
-	};
-	struct xbar_params *params;
-
-	if (!name || !strcmp(name, "float"))
-		return;
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		uint32_t differ = 0;
-
-		ck_assert_int_eq(xbar_params_create(name, &params), 0);
-		for (int pass = 0; pass < 2; pass++) {
-			static double before[1000];
-
-			for (uint32_t k = 0; k < 1000; k++) {
-				struct place place = place_of(k);
-				struct cell cell;
-
-				rig_cell(params, &place, &history, 2, &cell);
-				differ += pass && cell.conductance != before[k];
-				before[k] = cell.conductance;
-			}
-			ck_assert_int_eq(
-				xbar_params_set(params, settings[i][0], settings[i][1], NULL), 0);
-		}
-		ck_assert_msg(differ > 100, "%s: %s makes no difference", name, settings[i][0]);
-		ck_assert(!xbar_physics_is_exact(params, 0, 50000));
-		xbar_params_free(params);
-	}
-}
-END_TEST
-
-/* Eight buckets to each doubling; an age is never younger than its bucket or older than the next. */
-START_TEST(ages_fall_into_buckets)
-{
-	struct xbar_params *params = params_with("relax_sigma_slope=0.001,relax_start_ms=10");
-	struct xbar_params *ageless = params_with("program_sigma=0.1,relax_sigma=0.1");
-	uint64_t next, age = 0, state = rig_seed();
-	int buckets = 0;
-
-	ck_assert_uint_eq(xbar_physics_age(params, 0, &next), 0);
-	ck_assert_uint_eq(next, 10000000);
-	for (int i = 0; i < 100000; i++) {
-		uint64_t any =
-			((uint64_t)draw(&state) << 32 | draw(&state)) >> draw_below(&state, 64);
-		uint64_t first = xbar_physics_age(params, any, &next), same;
-
-		ck_assert_uint_le(first, any);
-		ck_assert(next > any || next == UINT64_MAX);
-		ck_assert_uint_eq(xbar_physics_age(params, first, &same), first);
-		ck_assert_uint_eq(same, next);
-		if (any >= 10000000)
-			ck_assert_double_le((double)any / (double)first, 1.125);
-	}
-	for (age = 1ull << 40; age < 1ull << 41; age = next, buckets++)
-		ck_assert_uint_eq(xbar_physics_age(params, age, &next), age);
-	ck_assert_int_eq(buckets, 8);
-	ck_assert_uint_eq(xbar_physics_age(ageless, 1ull << 50, &next), 0);
-	ck_assert_uint_eq(next, UINT64_MAX);
-	xbar_params_free(params);
-	xbar_params_free(ageless);
-}
-END_TEST
-
-/* The level that is nearest; a slice with fewer bits has fewer. */
-START_TEST(levels_are_the_nearest)
-{
-	struct xbar_params *params = params_with("on_off_ratio=5");
-
-	for (uint32_t slice = 0; slice < 4; slice++)
-		for (int i = 0; i <= 1500; i++) {
-			double g = i / 1000.0;
-			uint32_t last = slice == 3 ? 1 : 3, nearest = 0;
-
-			for (uint32_t level = 1; level <= last; level++)
-				if (fabs(g - 0.2 - level * 0.8 / 3.0) <
-				    fabs(g - 0.2 - nearest * 0.8 / 3.0))
-					nearest = level;
-			ck_assert_uint_eq(xbar_physics_level(params, slice, g), nearest);
-		}
-	xbar_params_free(params);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("xbar physics");
@@ -710,10 +520,6 @@ int main(void)
 	tcase_add_test(tests, stuck_cells_are_as_many_as_said);
 	tcase_add_test(tests, endurance_is_lognormal);
 	tcase_add_test(tests, draws_are_independent);
-	tcase_add_loop_test(tests, all_ways_to_ask_give_the_same, 0, 4 * 4);
-	tcase_add_loop_test(tests, no_parameter_is_ignored, 0, 8);
-	tcase_add_test(tests, ages_fall_into_buckets);
-	tcase_add_test(tests, levels_are_the_nearest);
 	suite_add_tcase(suite, tests);
 	return suite_run(suite);
 }

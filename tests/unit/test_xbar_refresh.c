@@ -19,12 +19,6 @@
 #define CELLS	 (ROWS * COLS * 8)
 #define SECOND	 1000000000ull
 
-static void fill(int8_t *weights, size_t count, uint64_t seed)
-{
-	for (size_t i = 0; i < count; i++)
-		weights[i] = (int8_t)((int)draw_below(&seed, 255) - 127);
-}
-
 static uint16_t refresh(struct rig *rig, uint32_t matrix)
 {
 	struct lf_command command = { .opcode = LF_OP_REFRESH, .matrix = matrix };
@@ -87,28 +81,6 @@ static struct lf_matrix_info info_of(struct rig *rig)
 	return info[0];
 }
 
-static struct lf_telemetry_block telemetry_of(const struct rig *rig)
-{
-	struct lf_telemetry_block telemetry;
-
-	xbar_telemetry(rig->xbar, &telemetry);
-	return telemetry;
-}
-
-static struct lf_account account_of(struct rig *rig, uint32_t number)
-{
-	struct lf_account account;
-	struct buffer buffer = { &account, sizeof(account) };
-	struct lf_command command = {
-		.opcode = LF_OP_ACCOUNT,
-		.first = number,
-		.output = { .space = LF_SPACE_BUFFER },
-	};
-
-	ck_assert_uint_eq(rig_run(rig, &command, 1, &buffer, 1), LF_STATUS_OK);
-	return account;
-}
-
 /* Without physics the same is written: it costs, it wears, and it says so. */
 START_TEST(exact_cells_stay)
 {
@@ -120,7 +92,7 @@ START_TEST(exact_cells_stay)
 	uint32_t matrix;
 
 	rig_open(&rig, presets[_i], GEOMETRY);
-	fill(weights, sizeof(weights), 1);
+	draw_weights(weights, sizeof(weights), 1);
 	rig.account = 7;
 	matrix = rig_matrix(&rig, ROWS, COLS, weights);
 	ck_assert_uint_eq(rig_publish(&rig, matrix, "name"), LF_STATUS_OK);
@@ -137,20 +109,20 @@ START_TEST(exact_cells_stay)
 	ck_assert_uint_eq(written.verify_retries, 0);
 	ck_assert_uint_gt(written.energy_aj[LF_ENERGY_PROGRAM], 0);
 	ck_assert_uint_gt(written.busy_ns, 0);
-	ck_assert_uint_eq(account_of(&rig, 7).written_cells, CELLS);
-	ck_assert_uint_eq(account_of(&rig, 8).written_cells, CELLS);
-	ck_assert_uint_eq(account_of(&rig, 7).tiles, 9);
+	ck_assert_uint_eq(rig_account(&rig, 7).written_cells, CELLS);
+	ck_assert_uint_eq(rig_account(&rig, 8).written_cells, CELLS);
+	ck_assert_uint_eq(rig_account(&rig, 7).tiles, 9);
 
 	ck_assert_int_eq(rig_attach(&rig), 0);
 	info = info_of(&rig);
 	ck_assert_uint_ge(info.programmed_ns, before.programmed_ns + 5 * SECOND);
-	ck_assert_uint_le(info.programmed_ns, telemetry_of(&rig).time_ns);
+	ck_assert_uint_le(info.programmed_ns, rig_telemetry(&rig).time_ns);
 	ck_assert_uint_eq(info.refreshes, 1);
 	ck_assert_uint_eq(info.wear_max, 2);
 	ck_assert_uint_eq(info.state, LF_MATRIX_PUBLISHED);
 	ck_assert_str_eq((char *)info.publication.name, "name");
 	/* Nine tiles; four row groups in each, of the last row of tiles two. */
-	ck_assert_uint_eq(telemetry_of(&rig).wear_histogram[2], 3 * (4 + 4 + 2));
+	ck_assert_uint_eq(rig_telemetry(&rig).wear_histogram[2], 3 * (4 + 4 + 2));
 	stored_weights(&rig, matrix, after);
 	ck_assert_mem_eq(weights, after, sizeof(weights));
 	ck_assert_uint_eq(refresh(&rig, matrix), LF_STATUS_OK);
@@ -201,7 +173,7 @@ START_TEST(drifting_cells_are_caught)
 	uint32_t matrix;
 
 	rig_open(&rig, "isaac", GEOMETRY ",relax_sigma_slope=0.01,relax_start_ms=1000");
-	fill(weights, sizeof(weights), 2);
+	draw_weights(weights, sizeof(weights), 2);
 	matrix = rig_matrix(&rig, ROWS, COLS, weights);
 	/* Levels lie 1/3 apart; after 10 s cells have moved by 0.023. */
 	for (int i = 0; i < 20; i++) {
@@ -239,7 +211,7 @@ START_TEST(stuck_cells_do_not_run_away)
 	uint32_t matrix;
 
 	rig_open(&rig, "isaac", GEOMETRY ",stuck_on=0.02,stuck_off=0.02,spare_weights=1,seed=5");
-	fill(weights, sizeof(weights), 3);
+	draw_weights(weights, sizeof(weights), 3);
 	matrix = rig_matrix(&rig, ROWS, COLS, weights);
 	read_weights(&rig, matrix, first);
 	ck_assert_uint_gt(differences(first, weights), 10);
@@ -262,7 +234,7 @@ START_TEST(worn_cells_are_counted)
 
 	rig_open(&rig, "isaac",
 		 GEOMETRY ",endurance=20,endurance_spread=0.5,worn_on=0.5,spare_weights=2");
-	fill(weights, sizeof(weights), 4);
+	draw_weights(weights, sizeof(weights), 4);
 	matrix = rig_matrix(&rig, ROWS, COLS, weights);
 	for (int i = 0; i < 30; i++) {
 		struct lf_matrix_info info;
@@ -276,7 +248,7 @@ START_TEST(worn_cells_are_counted)
 	/* More than half of them: 31 writes of cells that bear 20. */
 	ck_assert_uint_gt(before, CELLS / 2);
 	ck_assert_uint_lt(before, CELLS * 9 / 10);
-	ck_assert_uint_eq(telemetry_of(&rig).cells_stuck, before);
+	ck_assert_uint_eq(rig_telemetry(&rig).cells_stuck, before);
 	rig_close(&rig);
 }
 END_TEST
@@ -297,9 +269,9 @@ START_TEST(the_account_pays)
 			 "default_quota=%u",
 		8 * CELLS);
 	rig_open(&rig, "isaac", settings);
-	fill(weights, sizeof(weights), 5);
+	draw_weights(weights, sizeof(weights), 5);
 	matrix = rig_matrix(&rig, ROWS, COLS, weights);
-	written = account_of(&rig, 0).written_cells;
+	written = rig_account(&rig, 0).written_cells;
 	ck_assert_uint_gt(written, CELLS);
 	ck_assert_uint_lt(written, 2 * CELLS);
 	info = info_of(&rig);
@@ -311,14 +283,14 @@ START_TEST(the_account_pays)
 		ck_assert_uint_eq(rig.completion.cells_written, CELLS);
 		written += CELLS + rig.completion.verify_retries;
 		ck_assert_uint_gt(rig.completion.verify_retries, 0);
-		ck_assert_uint_eq(account_of(&rig, 0).written_cells, written);
+		ck_assert_uint_eq(rig_account(&rig, 0).written_cells, written);
 		info = info_of(&rig);
 		ck_assert_uint_eq(info.refreshes, i);
 		ck_assert_uint_gt(info.failed_cells, 0);
 		ck_assert_uint_lt(info.failed_cells, CELLS / 10);
 	}
 	ck_assert_uint_eq(refresh(&rig, matrix), LF_STATUS_QUOTA);
-	ck_assert_uint_eq(account_of(&rig, 0).written_cells, written);
+	ck_assert_uint_eq(rig_account(&rig, 0).written_cells, written);
 	ck_assert_uint_eq(info_of(&rig).refreshes, info.refreshes);
 	ck_assert_uint_eq(info_of(&rig).wear_max, info.wear_max);
 	rig_close(&rig);
@@ -333,7 +305,7 @@ START_TEST(what_cannot_be_refreshed)
 	uint32_t matrix, torn;
 
 	rig_open(&rig, "isaac", GEOMETRY);
-	fill(weights, sizeof(weights), 6);
+	draw_weights(weights, sizeof(weights), 6);
 	matrix = rig_matrix(&rig, ROWS, COLS, weights);
 	torn = rig_create_matrix(&rig, 8, 8);
 	ck_assert_uint_eq(refresh(&rig, torn), LF_STATUS_STATE);
@@ -351,7 +323,7 @@ START_TEST(what_cannot_be_refreshed)
 			      "byte %zu of the command", offset);
 		*byte ^= 1;
 	}
-	ck_assert_uint_eq(telemetry_of(&rig).wear_max, 1);
+	ck_assert_uint_eq(rig_telemetry(&rig).wear_max, 1);
 	ck_assert_uint_eq(rig_run(&rig, &command, 1, NULL, 0), LF_STATUS_OK);
 	rig_close(&rig);
 }
@@ -372,30 +344,30 @@ START_TEST(matrices_become_due)
 	rig_list(&rig, info, 2);
 	for (int i = 0; i < 2; i++)
 		ck_assert_uint_eq(info[i].due_ns, info[i].programmed_ns + 100 * SECOND);
-	ck_assert_uint_eq(telemetry_of(&rig).refresh_due, 0);
-	xbar_advance_time(rig.xbar, info[0].due_ns - telemetry_of(&rig).time_ns - 1);
+	ck_assert_uint_eq(rig_telemetry(&rig).refresh_due, 0);
+	xbar_advance_time(rig.xbar, info[0].due_ns - rig_telemetry(&rig).time_ns - 1);
 	ck_assert_uint_eq(xbar_take_events(rig.xbar), 0);
 	xbar_advance_time(rig.xbar, 1);
 	ck_assert_uint_eq(xbar_take_events(rig.xbar), LF_EVENT_REFRESH);
-	ck_assert_uint_eq(telemetry_of(&rig).refresh_due, 1);
+	ck_assert_uint_eq(rig_telemetry(&rig).refresh_due, 1);
 	xbar_advance_time(rig.xbar, 10 * SECOND);
 	ck_assert_uint_eq(xbar_take_events(rig.xbar), 0);
 	/* Attaching does not tell again what it has told, and does tell of the next. */
 	ck_assert_int_eq(rig_attach(&rig), 0);
-	ck_assert_uint_eq(telemetry_of(&rig).refresh_due, 1);
+	ck_assert_uint_eq(rig_telemetry(&rig).refresh_due, 1);
 	ck_assert_uint_eq(xbar_take_events(rig.xbar), 0);
 	xbar_advance_time(rig.xbar, 41 * SECOND);
 	ck_assert_uint_eq(xbar_take_events(rig.xbar), LF_EVENT_REFRESH);
-	ck_assert_uint_eq(telemetry_of(&rig).refresh_due, 2);
+	ck_assert_uint_eq(rig_telemetry(&rig).refresh_due, 2);
 	ck_assert_uint_eq(refresh(&rig, first), LF_STATUS_OK);
-	ck_assert_uint_eq(telemetry_of(&rig).refresh_due, 1);
+	ck_assert_uint_eq(rig_telemetry(&rig).refresh_due, 1);
 	ck_assert_uint_eq(rig_delete(&rig, second), LF_STATUS_OK);
-	ck_assert_uint_eq(telemetry_of(&rig).refresh_due, 0);
+	ck_assert_uint_eq(rig_telemetry(&rig).refresh_due, 0);
 	xbar_advance_time(rig.xbar, 99 * SECOND);
 	ck_assert_uint_eq(xbar_take_events(rig.xbar), 0);
 	xbar_advance_time(rig.xbar, UINT64_MAX);
 	ck_assert_uint_eq(xbar_take_events(rig.xbar), LF_EVENT_REFRESH);
-	ck_assert_uint_eq(telemetry_of(&rig).time_ns, INT64_MAX);
+	ck_assert_uint_eq(rig_telemetry(&rig).time_ns, INT64_MAX);
 	rig_close(&rig);
 }
 END_TEST
@@ -416,7 +388,7 @@ START_TEST(who_is_gone_is_not_due)
 	ck_assert_uint_eq(rig_delete(&rig, second), LF_STATUS_OK);
 	xbar_advance_time(rig.xbar, 60 * SECOND);
 	ck_assert_uint_eq(xbar_take_events(rig.xbar), 0);
-	ck_assert_uint_eq(telemetry_of(&rig).refresh_due, 1);
+	ck_assert_uint_eq(rig_telemetry(&rig).refresh_due, 1);
 	rig_close(&rig);
 }
 END_TEST

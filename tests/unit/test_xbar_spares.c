@@ -44,14 +44,6 @@ static struct lf_matrix_info info_of(struct rig *rig)
 	return info[0];
 }
 
-static struct lf_telemetry_block telemetry_of(const struct rig *rig)
-{
-	struct lf_telemetry_block telemetry;
-
-	xbar_telemetry(rig->xbar, &telemetry);
-	return telemetry;
-}
-
 /* What the entry says is what the cells are; and no tile has a spare column left that would be better. */
 static void check_matrix(struct rig *rig, uint32_t identifier)
 {
@@ -116,7 +108,7 @@ START_TEST(the_worst_columns_are_replaced)
 	ck_assert_uint_lt(before.stuck_before, 40 * 20 * 8 * 4 / 100);
 	ck_assert_uint_lt(before.stuck_cells, before.stuck_before);
 	ck_assert_uint_gt(before.spares, 9);
-	ck_assert_uint_eq(telemetry_of(&rig).cells_stuck, before.stuck_cells);
+	ck_assert_uint_eq(rig_telemetry(&rig).cells_stuck, before.stuck_cells);
 
 	/* The map lasts. */
 	ck_assert_uint_eq(rig_program(&rig, matrix, 40, 20, weights), LF_STATUS_OK);
@@ -127,9 +119,9 @@ START_TEST(the_worst_columns_are_replaced)
 	ck_assert_uint_eq(after.stuck_cells, before.stuck_cells);
 	ck_assert_uint_eq(after.stuck_before, before.stuck_before);
 	ck_assert_uint_eq(after.spares, before.spares);
-	ck_assert_uint_eq(telemetry_of(&rig).cells_stuck, before.stuck_cells);
+	ck_assert_uint_eq(rig_telemetry(&rig).cells_stuck, before.stuck_cells);
 	ck_assert_uint_eq(rig_delete(&rig, matrix), LF_STATUS_OK);
-	ck_assert_uint_eq(telemetry_of(&rig).cells_stuck, 0);
+	ck_assert_uint_eq(rig_telemetry(&rig).cells_stuck, 0);
 	rig_close(&rig);
 }
 END_TEST
@@ -199,9 +191,9 @@ START_TEST(bad_tiles_are_retired)
 	ck_assert_uint_lt(good, 11);
 	ck_assert_uint_eq(rig_create_matrix(&rig, 16 * 12, 8), 0);
 	ck_assert_uint_eq(rig.completion.status, LF_STATUS_NO_SPACE);
-	ck_assert_uint_eq(telemetry_of(&rig).tiles_bad, 12 - good);
+	ck_assert_uint_eq(rig_telemetry(&rig).tiles_bad, 12 - good);
 	ck_assert_uint_eq(xbar_take_events(rig.xbar), LF_EVENT_WEAR);
-	ck_assert_uint_eq(telemetry_of(&rig).tiles_used, 0);
+	ck_assert_uint_eq(rig_telemetry(&rig).tiles_used, 0);
 	matrix = rig_create_matrix(&rig, 16 * good, 8);
 	ck_assert_uint_ne(matrix, 0);
 	for (uint32_t i = 0; i < good; i++)
@@ -209,7 +201,7 @@ START_TEST(bad_tiles_are_retired)
 			stuck_in_tile(rig.xbar, xbar_directory_find(rig.xbar, matrix)->tiles[i]),
 			30);
 	ck_assert_int_eq(rig_attach(&rig), 0);
-	ck_assert_uint_eq(telemetry_of(&rig).tiles_bad, 12 - good);
+	ck_assert_uint_eq(rig_telemetry(&rig).tiles_bad, 12 - good);
 	rig_close(&rig);
 
 	/* Cells that stick later: found when the tile is erased. */
@@ -220,11 +212,11 @@ START_TEST(bad_tiles_are_retired)
 	ck_assert_uint_eq(rig_delete(&rig, matrix), LF_STATUS_OK);
 	ck_assert_uint_eq(rig_run(&rig, &sanitize, 1, NULL, 0), LF_STATUS_OK);
 	ck_assert_uint_eq(rig.completion.result, 0);
-	ck_assert_uint_eq(telemetry_of(&rig).tiles_bad, 1);
-	ck_assert_uint_eq(telemetry_of(&rig).tiles_dirty, 0);
+	ck_assert_uint_eq(rig_telemetry(&rig).tiles_bad, 1);
+	ck_assert_uint_eq(rig_telemetry(&rig).tiles_dirty, 0);
 	ck_assert_uint_eq(xbar_take_events(rig.xbar), LF_EVENT_WEAR);
 	ck_assert_int_eq(rig_attach(&rig), 0);
-	ck_assert_uint_eq(telemetry_of(&rig).tiles_bad, 1);
+	ck_assert_uint_eq(rig_telemetry(&rig).tiles_bad, 1);
 	rig_close(&rig);
 }
 END_TEST

@@ -11,20 +11,6 @@
 /* Of SMALL: 8 x 8 weights a tile, 8 cells a weight. */
 #define TILE_CELLS (8 * 64)
 
-static void fill(int8_t *weights, size_t count, uint64_t seed)
-{
-	for (size_t i = 0; i < count; i++)
-		weights[i] = (int8_t)((int)draw_below(&seed, 255) - 127);
-}
-
-static struct lf_telemetry_block telemetry_of(const struct rig *rig)
-{
-	struct lf_telemetry_block telemetry;
-
-	xbar_telemetry(rig->xbar, &telemetry);
-	return telemetry;
-}
-
 START_TEST(wear_is_levelled)
 {
 	struct lf_telemetry_block telemetry;
@@ -33,29 +19,29 @@ START_TEST(wear_is_levelled)
 	uint64_t groups = 0;
 
 	rig_open(&rig, "isaac", SMALL ",wear_rows=4");
-	fill(weights, sizeof(weights), 4);
+	draw_weights(weights, sizeof(weights), 4);
 	for (int i = 0; i < 16; i++)
 		ck_assert_uint_eq(rig_delete(&rig, rig_matrix(&rig, 8, 8, weights)), LF_STATUS_OK);
-	telemetry = telemetry_of(&rig);
+	telemetry = rig_telemetry(&rig);
 	ck_assert_uint_eq(telemetry.wear_max, 1);
 	ck_assert_uint_eq(telemetry.wear_histogram[1], 16 * 2);
 	for (int i = 0; i < 3 * 16; i++)
 		rig_delete(&rig, rig_matrix(&rig, 3, 8, weights));
-	telemetry = telemetry_of(&rig);
+	telemetry = rig_telemetry(&rig);
 	/* Three times erased; rows 0 to 3 four times written, the rest once. */
 	ck_assert_uint_eq(telemetry.wear_max, 3 + 4);
 	ck_assert_uint_eq(telemetry.wear_histogram[3], 16 * 2);
 	rig_delete(&rig, rig_matrix(&rig, 3, 8, weights));
-	ck_assert_uint_eq(telemetry_of(&rig).wear_histogram[4], 1);
-	telemetry = telemetry_of(&rig);
+	ck_assert_uint_eq(rig_telemetry(&rig).wear_histogram[4], 1);
+	telemetry = rig_telemetry(&rig);
 	for (int i = 0; i < 16; i++)
 		groups += telemetry.wear_histogram[i];
 	ck_assert_uint_eq(groups, 16 * 2);
 
 	ck_assert_int_eq(rig_attach(&rig), 0);
-	ck_assert_mem_eq(telemetry.wear_histogram, telemetry_of(&rig).wear_histogram,
+	ck_assert_mem_eq(telemetry.wear_histogram, rig_telemetry(&rig).wear_histogram,
 			 sizeof(telemetry.wear_histogram));
-	ck_assert_uint_eq(telemetry_of(&rig).wear_max, 9);
+	ck_assert_uint_eq(rig_telemetry(&rig).wear_max, 9);
 	rig_close(&rig);
 }
 END_TEST
@@ -73,14 +59,14 @@ static struct lf_telemetry_block wear_of(const char *settings, const uint32_t *p
 	struct rig rig;
 
 	rig_open(&rig, "isaac", settings);
-	fill(weights, sizeof(weights), 4);
+	draw_weights(weights, sizeof(weights), 4);
 	program.matrix = rig_create_matrix(&rig, 8, 8);
 	for (; *pieces; pieces++) {
 		program.count = *pieces;
 		ck_assert_uint_eq(rig_run(&rig, &program, 1, &buffer, 1), LF_STATUS_OK);
 		program.first += *pieces;
 	}
-	telemetry = telemetry_of(&rig);
+	telemetry = rig_telemetry(&rig);
 	rig_close(&rig);
 	return telemetry;
 }
@@ -123,12 +109,12 @@ START_TEST(wear_is_warned_of_once)
 	struct rig rig;
 
 	rig_open(&rig, "isaac", "tiles=1,tile_rows=8,tile_cols=64,wear_rows=8,wear_warning=4");
-	fill(weights, sizeof(weights), 4);
+	draw_weights(weights, sizeof(weights), 4);
 	for (uint32_t wear = 2; wear < 10; wear += 2) {
 		ck_assert_uint_eq(xbar_take_events(rig.xbar), 0);
 		rig_delete(&rig, rig_matrix(&rig, 8, 8, weights));
 		ck_assert_uint_eq(rig_run(&rig, &sanitize, 1, NULL, 0), LF_STATUS_OK);
-		ck_assert_uint_eq(telemetry_of(&rig).wear_max, wear);
+		ck_assert_uint_eq(rig_telemetry(&rig).wear_max, wear);
 		ck_assert_uint_eq(xbar_take_events(rig.xbar), wear == 4 ? LF_EVENT_WEAR : 0);
 	}
 	rig_close(&rig);
@@ -150,20 +136,20 @@ START_TEST(what_was_not_programmed_is_not_erased)
 	/* Neither what a restart drops. */
 	ck_assert_uint_ne(rig_create_matrix(&rig, 32, 32), 0);
 	ck_assert_int_eq(rig_attach(&rig), 0);
-	telemetry = telemetry_of(&rig);
+	telemetry = rig_telemetry(&rig);
 	ck_assert_uint_eq(telemetry.tiles_used, 0);
 	ck_assert_uint_eq(telemetry.tiles_dirty, 0);
 	ck_assert_uint_eq(telemetry.cells_erased, 0);
 	ck_assert_uint_eq(telemetry.wear_max, 0);
 
 	/* Of two tiles one is written, and only that is erased: all of it. */
-	fill(weights, sizeof(weights), 7);
+	draw_weights(weights, sizeof(weights), 7);
 	matrix = rig_create_matrix(&rig, 16, 8);
 	ck_assert_uint_eq(rig_program(&rig, matrix, 8, 8, weights), LF_STATUS_OK);
 	ck_assert_uint_eq(rig_delete(&rig, matrix), LF_STATUS_OK);
-	ck_assert_uint_eq(telemetry_of(&rig).tiles_dirty, 1);
+	ck_assert_uint_eq(rig_telemetry(&rig).tiles_dirty, 1);
 	ck_assert_uint_eq(rig_run(&rig, &sanitize, 1, NULL, 0), LF_STATUS_OK);
-	telemetry = telemetry_of(&rig);
+	telemetry = rig_telemetry(&rig);
 	ck_assert_uint_eq(telemetry.cells_erased, TILE_CELLS);
 	ck_assert_uint_eq(telemetry.wear_max, 2);
 	ck_assert_uint_eq(telemetry.wear_histogram[2], 1);

@@ -62,21 +62,33 @@ int rig_attach(struct rig *rig)
 	return error;
 }
 
-void rig_open(struct rig *rig, const char *preset, const char *settings)
+void rig_set(struct xbar_params *params, const char *key, const char *value)
 {
-	char text[512], message[XBAR_MESSAGE_BYTES], *next = NULL;
+	char message[XBAR_MESSAGE_BYTES] = "";
 
-	*rig = (struct rig){ .threads = 1 };
-	ck_assert_int_eq(xbar_params_create(preset, &rig->params), 0);
+	ck_assert_msg(xbar_params_set(params, key, value, message) == 0, "%s", message);
+}
+
+struct xbar_params *rig_params(const char *preset, const char *settings)
+{
+	struct xbar_params *params;
+	char text[512], *next = NULL;
+
+	ck_assert_msg(xbar_params_create(preset, &params) == 0, "%s", preset);
 	ck_assert_uint_lt(strlen(settings), sizeof(text));
 	strcpy(text, settings);
 	for (char *key = strtok_r(text, ",", &next); key; key = strtok_r(NULL, ",", &next)) {
 		char *value = strchr(key, '=');
 
 		*value++ = '\0';
-		ck_assert_msg(xbar_params_set(rig->params, key, value, message) == 0, "%s",
-			      message);
+		rig_set(params, key, value);
 	}
+	return params;
+}
+
+void rig_open(struct rig *rig, const char *preset, const char *settings)
+{
+	*rig = (struct rig){ .threads = 1, .params = rig_params(preset, settings) };
 	rig->bytes = xbar_nonvolatile_bytes(rig->params);
 	rig->memory = aligned_alloc(4096, rig->bytes);
 	ck_assert_ptr_nonnull(rig->memory);
@@ -275,4 +287,56 @@ uint32_t draw_below(uint64_t *state, uint32_t limit)
 float draw_float(uint64_t *state)
 {
 	return (float)(int32_t)draw(state) / 1073741824.0f;
+}
+
+struct lf_account rig_account(struct rig *rig, uint32_t number)
+{
+	struct lf_account account;
+	struct buffer buffer = { &account, sizeof(account) };
+	struct lf_command command = {
+		.opcode = LF_OP_ACCOUNT,
+		.first = number,
+		.output = { .space = LF_SPACE_BUFFER },
+	};
+
+	ck_assert_uint_eq(rig_run(rig, &command, 1, &buffer, 1), LF_STATUS_OK);
+	return account;
+}
+
+uint16_t rig_set_quota(struct rig *rig, uint32_t number, uint64_t cells)
+{
+	struct buffer buffer = { &cells, sizeof(cells) };
+	struct lf_command command = {
+		.opcode = LF_OP_ACCOUNT,
+		.flags = LF_ACCOUNT_SET_QUOTA,
+		.first = number,
+		.input = { .space = LF_SPACE_BUFFER },
+	};
+
+	return rig_run(rig, &command, 1, &buffer, 1);
+}
+
+struct lf_telemetry_block rig_telemetry(const struct rig *rig)
+{
+	struct lf_telemetry_block telemetry;
+
+	xbar_telemetry(rig->xbar, &telemetry);
+	return telemetry;
+}
+
+struct place rig_place(uint32_t index)
+{
+	return (struct place){
+		.row = index % 128,
+		.weight = index / 128 % 16,
+		.side = index / 2048 % 2,
+		.slice = index / 4096 % 4,
+		.tile = index / 16384,
+	};
+}
+
+void draw_weights(int8_t *weights, size_t count, uint64_t seed)
+{
+	for (size_t i = 0; i < count; i++)
+		weights[i] = (int8_t)((int)draw_below(&seed, 255) - 127);
 }

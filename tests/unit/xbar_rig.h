@@ -33,6 +33,12 @@ struct buffer {
 	uint64_t bytes;
 };
 
+/** rig_set() - set one parameter */
+void rig_set(struct xbar_params *params, const char *key, const char *value);
+
+/** rig_params() - parameters of a preset, changed by "key=value,key=value", which may be empty; for xbar_params_free() */
+struct xbar_params *rig_params(const char *preset, const char *settings);
+
 /** rig_open() - a new device; @settings is "key=value,key=value", may be empty */
 void rig_open(struct rig *rig, const char *preset, const char *settings);
 
@@ -66,6 +72,17 @@ uint16_t rig_publish(struct rig *rig, uint32_t matrix, const char *name);
 /** rig_list() - entries of the directory, most @count; how many there are */
 uint32_t rig_list(struct rig *rig, struct lf_matrix_info *info, uint32_t count);
 
+/** rig_account() - account @number */
+struct lf_account rig_account(struct rig *rig, uint32_t number);
+
+/** rig_set_quota() - what account @number may write; the status */
+uint16_t rig_set_quota(struct rig *rig, uint32_t number, uint64_t cells);
+
+struct lf_telemetry_block rig_telemetry(const struct rig *rig);
+
+/** rig_place() - cell @index of isaac's tiles: 128 rows, 16 columns of weights, 2 sides, 4 slices, then tiles */
+struct place rig_place(uint32_t index);
+
 /** rig_cell() - the cell that was told to hold @level, by itself */
 void rig_cell(const struct xbar_params *params, const struct place *place,
 	      const struct history *history, uint32_t level, struct cell *cell);
@@ -84,5 +101,8 @@ uint64_t rig_seed(void);
 uint32_t draw(uint64_t *state);
 uint32_t draw_below(uint64_t *state, uint32_t limit);
 float draw_float(uint64_t *state);
+
+/** draw_weights() - @count weights of all levels */
+void draw_weights(int8_t *weights, size_t count, uint64_t seed);
 
 #endif

@@ -14,15 +14,14 @@
 #include <string.h>
 
 #include "tests/unit/cuts_fixture.h"
+#include "tests/unit/cuts_operations.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/xbar_rig.h"
 
 #define STEPS_MAX  3
 #define LEVELS	   3 /* a cut, a cut of its recovery, a cut of that one's */
 #define ACCOUNT	   1000
-#define OTHER	   1001
 #define PULSES_MAX 3
-#define SECOND	   1000000000ull
 
 static const char *const configurations[][20] = {
 	{ NULL },
@@ -34,27 +33,6 @@ static const char *const configurations[][20] = {
 };
 
 #define CONFIGURATIONS (sizeof(configurations) / sizeof(configurations[0]))
-
-enum operation {
-	CREATE,
-	PROGRAM,
-	COMMIT,
-	PUBLISH,
-	RENAME,
-	DELETE,
-	SANITIZE,
-	REFRESH,
-	CALIBRATE,
-	QUOTA,
-	AGE,
-	STICK,
-	OPERATIONS,
-};
-
-static const char *const names[OPERATIONS] = {
-	"create",   "program", "commit",    "publish", "rename", "delete",
-	"sanitize", "refresh", "calibrate", "quota",   "age",	 "stick",
-};
 
 /* Counted over all of a test. */
 struct count {
@@ -97,163 +75,6 @@ static void persisted(void *opaque, uint64_t offset, uint64_t bytes)
 }
 
 static const struct xbar_ops logging = { .persist = persisted, .wrote = wrote };
-
-/* What a matrix is programmed with. */
-static void weights_of(uint32_t matrix, int8_t *weights)
-{
-	uint64_t state = matrix;
-
-	for (uint32_t i = 0; i < CUTS_WEIGHTS; i++)
-		weights[i] = (int8_t)((int)draw_below(&state, 255) - 127);
-}
-
-/* The youngest or oldest matrix in a state between @least and @most; NULL when there is none. */
-static struct matrix *find(const struct story *story, uint32_t least, uint32_t most, bool youngest)
-{
-	struct matrix *found = NULL;
-
-	for (uint32_t i = 0; i < CUTS_MATRICES; i++) {
-		struct matrix *matrix = &story->rig.xbar->matrices[i];
-
-		if (matrix->state >= least && matrix->state <= most &&
-		    (!found || (matrix->entry.matrix > found->entry.matrix) == youngest))
-			found = matrix;
-	}
-	return found;
-}
-
-static uint16_t program_rows(struct rig *rig, const struct matrix *matrix, uint32_t first,
-			     uint32_t count)
-{
-	int8_t weights[CUTS_WEIGHTS];
-	struct buffer buffer = { weights, sizeof(weights) };
-	struct lf_command command = {
-		.opcode = LF_OP_PROGRAM,
-		.matrix = matrix->entry.matrix,
-		.first = first,
-		.count = count,
-		.input = { .space = LF_SPACE_BUFFER,
-			   .stride = matrix->entry.cols,
-			   .offset = first * matrix->entry.cols },
-	};
-
-	weights_of(matrix->entry.matrix, weights);
-	return rig_run(rig, &command, 1, &buffer, 1);
-}
-
-static uint16_t manage(struct rig *rig, uint16_t opcode, uint32_t matrix, uint32_t count)
-{
-	struct lf_command command = { .opcode = opcode, .matrix = matrix, .count = count };
-
-	return rig_run(rig, &command, 1, NULL, 0);
-}
-
-static uint16_t calibrate(struct rig *rig, const struct matrix *matrix)
-{
-	float samples[8] = { 1.0f, -0.5f, 0.25f, 1.0f, 0.75f, -1.0f, 0.5f, 0.125f };
-	struct buffer buffer = { samples, matrix->entry.rows * 4 };
-	struct lf_command command = {
-		.opcode = LF_OP_CALIBRATE,
-		.matrix = matrix->entry.matrix,
-		.count = 1,
-		.input = { .space = LF_SPACE_BUFFER, .stride = matrix->entry.rows * 4 },
-	};
-
-	return rig_run(rig, &command, 1, &buffer, 1);
-}
-
-static uint16_t set_quota(struct rig *rig, uint64_t cells)
-{
-	struct buffer buffer = { &cells, sizeof(cells) };
-	struct lf_command command = {
-		.opcode = LF_OP_ACCOUNT,
-		.flags = LF_ACCOUNT_SET_QUOTA,
-		.first = OTHER,
-		.input = { .space = LF_SPACE_BUFFER },
-	};
-
-	return rig_run(rig, &command, 1, &buffer, 1);
-}
-
-/* Whether the operation had something to do, and did it. */
-static bool operate(struct story *story, enum operation operation)
-{
-	static const char *const other_names[] = { "other", "a" };
-	struct rig *rig = &story->rig;
-	struct matrix *matrix = NULL;
-
-	switch (operation) {
-	case CREATE:
-		return rig_create_matrix(rig, 5, 4) != 0;
-	case PROGRAM:
-		matrix = find(story, LF_MATRIX_TORN, LF_MATRIX_TORN, true);
-		return matrix && matrix->rows_programmed < matrix->entry.rows &&
-		       !program_rows(rig, matrix, matrix->rows_programmed,
-				     matrix->entry.rows - matrix->rows_programmed);
-	case COMMIT:
-		matrix = find(story, LF_MATRIX_TORN, LF_MATRIX_TORN, true);
-		return matrix && !rig_commit(rig, matrix->entry.matrix);
-	case PUBLISH:
-		matrix = find(story, LF_MATRIX_COMMITTED, LF_MATRIX_COMMITTED, true);
-		return matrix && !rig_publish(rig, matrix->entry.matrix, "new");
-	case RENAME:
-		matrix = find(story, LF_MATRIX_PUBLISHED, LF_MATRIX_PUBLISHED, false);
-		return matrix &&
-		       !rig_publish(rig, matrix->entry.matrix, other_names[story->renamed++ % 2]);
-	case DELETE:
-		matrix = find(story, LF_MATRIX_TORN, LF_MATRIX_PUBLISHED, false);
-		return matrix && !rig_delete(rig, matrix->entry.matrix);
-	case SANITIZE:
-		return rig->xbar->tiles_dirty && !manage(rig, LF_OP_SANITIZE, 0, CUTS_TILES);
-	case REFRESH:
-		matrix = find(story, LF_MATRIX_COMMITTED, LF_MATRIX_PUBLISHED, false);
-		return matrix && !manage(rig, LF_OP_REFRESH, matrix->entry.matrix, 0);
-	case CALIBRATE:
-		matrix = find(story, LF_MATRIX_COMMITTED, LF_MATRIX_PUBLISHED, true);
-		return matrix && !calibrate(rig, matrix);
-	case QUOTA:
-		return !set_quota(rig, 5000 + rig->xbar->counters.jobs);
-	case AGE:
-		xbar_advance_time(rig->xbar, 1000 * SECOND);
-		return true;
-	case STICK:
-		xbar_inject_stuck(rig->xbar, 20000);
-		return true;
-	default:
-		return false;
-	}
-}
-
-static uint32_t make_matrix(struct rig *rig, uint32_t rows, uint32_t cols)
-{
-	uint32_t identifier = rig_create_matrix(rig, rows, cols);
-	int8_t weights[CUTS_WEIGHTS];
-
-	ck_assert_uint_ne(identifier, 0);
-	weights_of(identifier, weights);
-	ck_assert_uint_eq(rig_program(rig, identifier, rows, cols, weights), LF_STATUS_OK);
-	ck_assert_uint_eq(rig_commit(rig, identifier), LF_STATUS_OK);
-	return identifier;
-}
-
-/* 0: an empty device. 1: two matrices, one has a name; a dirty tile; a torn matrix, half of it programmed. */
-static void tell_base(struct story *story)
-{
-	struct rig *rig = &story->rig;
-	uint32_t first, gone, torn;
-
-	if (story->base == 0)
-		return;
-	/* More than the journal takes at once. */
-	first = make_matrix(rig, 8, 7);
-	ck_assert_uint_eq(rig_publish(rig, first, "a"), LF_STATUS_OK);
-	make_matrix(rig, 3, 4);
-	gone = make_matrix(rig, 4, 4);
-	ck_assert_uint_eq(rig_delete(rig, gone), LF_STATUS_OK);
-	torn = rig_create_matrix(rig, 6, 3);
-	ck_assert_uint_ne(torn, 0);
-	ck_assert_uint_eq(program_rows(rig, xbar_directory_find(rig->xbar, torn), 0, 3), 0);
-}
 
 static struct xbar_params *make_params(uint32_t configuration)
 {
@@ -298,7 +119,8 @@ static void complain(const struct story *story, const struct cut *cuts, uint32_t
 			     story->base);
 
 	for (uint32_t i = 0; i < story->length; i++)
-		length += sprintf(text + length, "%s%s", i ? ", " : "", names[story->steps[i]]);
+		length += sprintf(text + length, "%s%s", i ? ", " : "",
+				  cuts_operation_names[story->steps[i]]);
 	for (uint32_t i = 0; i <= level; i++)
 		length += sprintf(text + length, "; cut %u at %u of %u, %s 0x%llx", i + 1,
 				  cuts[i].position, story->log.count, cuts[i].kind,
@@ -359,7 +181,7 @@ static void attach_again(struct attempt *attempt, uint8_t *memory, const struct 
 static void go_on(struct attempt *attempt, uint8_t *memory, const struct holding *found)
 {
 	struct story *story = attempt->story;
-	struct rig rig = { .params = story->rig.params, .memory = memory, .account = OTHER };
+	struct rig rig = { .params = story->rig.params, .memory = memory, .account = CUTS_OTHER };
 	uint32_t free_tiles = 0, identifier;
 
 	for (uint32_t tile = 0; tile < CUTS_TILES; tile++)
@@ -367,7 +189,7 @@ static void go_on(struct attempt *attempt, uint8_t *memory, const struct holding
 	if (!free_tiles || (story->configuration == 2))
 		return;
 	rig.xbar = attach(story, memory, NULL, NULL);
-	manage(&rig, LF_OP_SANITIZE, 0, CUTS_TILES);
+	cuts_manage(&rig, LF_OP_SANITIZE, 0, CUTS_TILES);
 	if (rig.xbar->tiles_dirty)
 		complain(story, attempt->cuts, attempt->level, "dirty tiles are not erased");
 	identifier = rig_create_matrix(&rig, 4, 4);
@@ -520,7 +342,7 @@ static void look(struct story *story, struct holding *holding)
 
 		if (!held->state || (held->entry.refreshes && story->configuration))
 			continue;
-		weights_of(held->entry.matrix, weights);
+		draw_weights(weights, CUTS_WEIGHTS, held->entry.matrix);
 		ck_assert_mem_eq(weights, held->weights, held->entry.rows * held->entry.cols);
 	}
 	xbar_destroy(xbar);
@@ -577,7 +399,7 @@ static bool cut_last_step(struct story *story)
 
 	open_story(story);
 	story->rig.xbar = attach(story, story->rig.memory, &logging, story);
-	tell_base(story);
+	cuts_base(&story->rig, story->base);
 	cut_log_start(&story->log, story->rig.memory, story->rig.bytes);
 	story->logs = true;
 	for (uint32_t i = 0; done && i < story->length; i++) {
@@ -587,7 +409,7 @@ static bool cut_last_step(struct story *story)
 			memcpy(start, story->rig.memory, story->rig.bytes);
 			first = story->log.count;
 		}
-		done = operate(story, story->steps[i]);
+		done = cuts_operate(&story->rig, story->steps[i], &story->renamed);
 	}
 	if (done) {
 		look(story, &after);
@@ -597,7 +419,7 @@ static bool cut_last_step(struct story *story)
 			.start = start,
 			.worst_cells = CUTS_WEIGHTS * 8 * PULSES_MAX,
 			/* Time that was told to pass; the time that jobs take may be forgotten. */
-			.least_ns = story->steps[story->length - 1] == AGE ? 1000 * SECOND : 0,
+			.least_ns = story->steps[story->length - 1] == AGE ? CUTS_AGE_NS : 0,
 		};
 		try_cuts(story, first, true);
 		story->count->sequences++;

@@ -55,8 +55,8 @@ struct lf_folded {
  * lf_fold_write() - write a PEFT directory; see lf_adapter_write()
  * @model: directory of the model
  * @modules: the pool's modules, as they were fused
- * @fold: what was learned
- * @directory: where to
+ * @fold: what was learned; only looked at
+ * @directory: where to; made if it is not there
  * @folded: receives what was written, may be NULL
  * @error: reason on failure
  *

@@ -73,9 +73,9 @@ int lf_lorafusion_create(struct lf_encoder *encoder, struct lf_pool *pool,
 /**
  * lf_lorafusion_set() - give every block the same coefficients
  * @method: made by lf_lorafusion_create()
- * @coefficients: [modules]
+ * @coefficients: [modules]; copied
  *
- * What was switched off is switched on again.
+ * What was switched off is switched on again. It counts from the next lf_method_prepare() on.
  */
 void lf_lorafusion_set(struct lf_method *method, const float *coefficients);
 
@@ -84,7 +84,8 @@ void lf_lorafusion_set(struct lf_method *method, const float *coefficients);
  * @method: made by lf_lorafusion_create() with @prune or @switch_off set
  * @share: of the coefficients, rounded down; from 0 to 1
  *
- * Modules whose coefficient is zero for good are not read any more, forward or backward, and their coefficient is not trained any more.
+ * Modules whose coefficient is zero for good are not read any more, forward or backward, and their coefficient is not trained any more:
+ * from the next lf_method_prepare() on.
  */
 void lf_lorafusion_prune(struct lf_method *method, double share);
 
@@ -92,10 +93,18 @@ void lf_lorafusion_prune(struct lf_method *method, double share);
  * lf_lorafusion_switch_off() - make coefficients zero, for good, that are below a share of the largest |c| of their block
  * @method: made by lf_lorafusion_create() with @prune or @switch_off set
  * @share: from 0 to 1
+ *
+ * What becomes of their modules is as with lf_lorafusion_prune().
  */
 void lf_lorafusion_switch_off(struct lf_method *method, double share);
 
-/** lf_lorafusion_modules_read() - modules that a pass reads, summed over the blocks that the pool adapts; @all: those there are, may be NULL */
+/**
+ * lf_lorafusion_modules_read() - modules that a pass reads
+ * @method: made by lf_lorafusion_create()
+ * @all: receives how many there are, switched off or not; may be NULL
+ *
+ * Return: those that are read, summed over the blocks that the pool adapts, as is @all.
+ */
 uint32_t lf_lorafusion_modules_read(const struct lf_method *method, uint32_t *all);
 
 /**
@@ -281,7 +290,15 @@ struct lf_full_options {
 int lf_full_create(struct lf_encoder *encoder, const struct lf_full_options *options,
 		   struct lf_method **method, struct lf_error *error);
 
-/** lf_lora_write() - write what a LoRA or DoRA method has learned as a PEFT adapter in fp16 */
+/**
+ * lf_lora_write() - write what a LoRA or DoRA method has learned as a PEFT adapter in fp16
+ * @method: a LoRA or DoRA
+ * @directory: where to; see lf_adapter_write()
+ * @base_model: what the adapter calls the model
+ * @error: reason on failure
+ *
+ * Return: 0, -EINVAL (another method), what lf_adapter_write() fails with.
+ */
 int lf_lora_write(const struct lf_method *method, const char *directory, const char *base_model,
 		  struct lf_error *error);
 
@@ -312,7 +329,16 @@ int lf_method_start(struct lf_method *method, uint64_t seed, struct lf_error *er
 /** lf_method_attach() - attach to the method's encoder, for training or for embedding only */
 int lf_method_attach(struct lf_method *method, bool training, struct lf_error *error);
 
-/** lf_method_prepare() - after the parameters have changed and before a forward pass */
+/**
+ * lf_method_prepare() - after the parameters have changed and before a forward pass
+ * @method: the method; no job that uses it may be in flight
+ * @error: reason on failure
+ *
+ * Brings up to date what follows from the parameters: norms, factors, and matrices that are on crossbars (enum lf_place).
+ *
+ * Return: 0, -ENOMEM, what reading the model fails with; with matrices on crossbars also -EDOM (NaN or Inf) and what lf_matrix_create(),
+ * lf_matrix_program() and lf_matrix_calibrate() fail with: -ENOSPC, -EDQUOT, -EIO.
+ */
 int lf_method_prepare(struct lf_method *method, struct lf_error *error);
 
 /**
@@ -322,6 +348,8 @@ int lf_method_prepare(struct lf_method *method, struct lf_error *error);
  *
  * lf_train() ends with it. A method that lf_adaptation_load() has filled counts as finished, so that lf_method_prepare() programs it; attaching it
  * for training takes it back.
+ *
+ * Return: as lf_method_prepare().
  */
 int lf_method_finish(struct lf_method *method, struct lf_error *error);
 
@@ -337,7 +365,11 @@ struct lf_method_writes {
 	struct lf_counters counters;
 };
 
-/** lf_method_writes() - what it has written; zeros for a method that is on the host */
+/**
+ * lf_method_writes() - what it has written
+ * @method: the method
+ * @writes: receives it; zeros for a method that is on the host
+ */
 void lf_method_writes(const struct lf_method *method, struct lf_method_writes *writes);
 
 /** lf_method_parameters() - the trained groups; the array belongs to the method */

@@ -48,14 +48,15 @@ struct lf_search_options {
  * @method: LoRAFusion, made with a coefficient rate of 0 and without magnitudes
  * @encoder: the method's encoder
  * @head: the head; is not trained
- * @examples: to choose on, by their mean loss
- * @options: how
+ * @examples: to choose on, by their mean loss (lf_head_loss()); labels are below the head's number of classes
+ * @options: how; only looked at
  * @error: reason on failure
  *
  * Afterwards the method has the best coefficients found, the first among equals, and is prepared, attached, and ready to be applied or saved. No
  * cell is written.
  *
- * Return: 0, -EINVAL, -EDOM (no candidate has a loss that is a number), -ENOMEM, what jobs fail with.
+ * Return: 0, -EINVAL (another method, an option or a label out of range), -EDOM (no candidate has a loss that is a number), -ENOMEM, what
+ * jobs fail with.
  */
 int lf_adaptation_search(struct lf_method *method, struct lf_encoder *encoder, struct lf_head *head,
 			 const struct lf_examples *examples,

@@ -24,10 +24,18 @@ struct lf_tasks;
 int lf_tasks_create(struct lf_method *const *methods, uint32_t count, struct lf_tasks **tasks,
 		    struct lf_error *error);
 
-/** lf_tasks_free() - must not be attached any more; NULL is ignored */
+/** lf_tasks_free() - free, the methods not among it; must not be attached any more. NULL is ignored */
 void lf_tasks_free(struct lf_tasks *tasks);
 
-/** lf_tasks_attach() - attach to the encoder, in the place of a method; for embedding only */
+/**
+ * lf_tasks_attach() - attach to the encoder of the methods, for embedding only
+ * @tasks: the tasks; must stay until something else is attached
+ * @error: reason on failure
+ *
+ * Whatever was attached before is not any more.
+ *
+ * Return: 0, -ENOMEM, -ENOSPC (no room for the buffers).
+ */
 int lf_tasks_attach(struct lf_tasks *tasks, struct lf_error *error);
 
 /**

@@ -108,9 +108,5 @@ int lf_lora_read(struct lf_encoder *encoder, const char *directory, struct lf_me
 	lf_adapter_free(adapter);
 	free(slots);
 	free(paths);
-	if (ret)
-		lf_method_free(made);
-	else
-		*method = made;
-	return ret;
+	return lf_method_created(ret, made, method);
 }

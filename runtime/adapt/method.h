@@ -60,7 +60,14 @@ void *lf_method_new(size_t size_bytes, const struct lf_method_ops *ops,
 		    const struct lf_hook_ops *hook_ops, struct lf_encoder *encoder,
 		    struct lf_error *error);
 
-/** lf_method_created() - the end of what makes a method: hands @made out, or frees it where @ret says that it failed; returns @ret */
+/**
+ * lf_method_created() - the end of what makes a method
+ * @ret: how that went
+ * @made: the method, as far as it is there; NULL if nothing is
+ * @method: receives @made where @ret is 0; else it is freed
+ *
+ * Return: @ret.
+ */
 int lf_method_created(int ret, struct lf_method *made, struct lf_method **method);
 
 /**

@@ -34,9 +34,10 @@
 #define NEAR_WEIGHTS	  (1u << 20)
 #define NEAR_VECTORS	  (6 * EXACT_ROWS)
 
+/* Of at least one: there are no empty products. */
 static uint32_t divide_up(uint32_t value, uint32_t by)
 {
-	return (value + by - 1) / by;
+	return (value - 1) / by + 1;
 }
 
 static uint32_t least(uint32_t a, uint32_t b)

@@ -81,7 +81,7 @@ static size_t outputs_share(const struct lf_method *method, uint32_t group, uint
 		all += outputs;
 		own = at == index ? outputs : own;
 	}
-	return method->groups[group].count / all * own;
+	return all ? method->groups[group].count / all * own : 0;
 }
 
 void lf_method_place(const struct lf_method *method, uint32_t group, size_t number,

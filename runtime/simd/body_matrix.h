@@ -199,9 +199,14 @@ static void sum_of_outer_products(struct lf_rows_out out, struct factors a, stru
 			struct factors factor = { a.data + i * a.row, a.row, a.step };
 			struct lf_rows from = { b.data + c, b.stride };
 
-			if (rows == SIMD_ROWS)
+			/* The count is a constant in each, so that the sums stay in registers. */
+#if SIMD_ROWS > 4
+			if (rows == SIMD_ROWS) {
 				chains(to, factor, from, accumulate, n - c, k, SIMD_ROWS);
-			else if (rows == 4)
+				continue;
+			}
+#endif
+			if (rows == 4)
 				chains(to, factor, from, accumulate, n - c, k, 4);
 			else
 				chains(to, factor, from, accumulate, n - c, k, 1);

@@ -299,7 +299,8 @@ START_TEST(a_number_that_is_none_stops_at_its_step)
 	/* A head alone: no job notices, the loss does. */
 	begin(&run, LORA_AND_HEAD, "float", NULL);
 	lf_head_parameters(run.head, &(uint32_t){ 0 })[1].values[0] = NAN;
-	ck_assert_lf_fails(train(&run, NULL, LF_ERROR), -EDOM, "step 1: head: the loss is no number");
+	ck_assert_lf_fails(train(&run, NULL, LF_ERROR), -EDOM,
+			   "step 1: head: the loss is no number");
 	end(&run);
 }
 END_TEST

@@ -65,12 +65,12 @@ static void put_axis(FILE *stream, const struct axis *axis, double bottom, const
 
 	while ((axis->high - axis->low) / step > TICKS)
 		step *= 2;
-	for (double at = ceil(axis->low / step) * step; at <= axis->high; at += step) {
-		double x = x_of(axis, at);
+	for (long tick = lround(ceil(axis->low / step)); tick * step <= axis->high; tick++) {
+		double at = tick * step, x = x_of(axis, at);
 
 		svg_line(stream, x, TOP, x, bottom,
-			 fabs(at) < step / 2 ? "stroke=\"black\"" : "stroke=\"#dddddd\"");
-		snprintf(text, sizeof(text), "%g", fabs(at) < step / 2 ? 0.0 : at);
+			 !tick ? "stroke=\"black\"" : "stroke=\"#dddddd\"");
+		snprintf(text, sizeof(text), "%g", at);
 		svg_text(stream, x, bottom + 14, "middle", "", text);
 	}
 	snprintf(text, sizeof(text), "accuracy against %.100s, percentage points, 95 %%", against);

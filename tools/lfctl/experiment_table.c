@@ -33,7 +33,8 @@ static double places(double value, double places_one)
 
 /* Sources of the tasks from @first on to @last, and what two methods got right of them. */
 struct pairs {
-	struct lf_paired paired;
+	uint32_t tasks;
+	uint32_t seeds;
 	uint32_t *first;
 	uint32_t *items;
 	int32_t *differences;
@@ -52,7 +53,9 @@ static int pairs_create(const struct experiment_stage *stage, uint32_t first, ui
 {
 	uint32_t seeds = stage->draw->seed_count, all = 0;
 
-	*pairs = (struct pairs){ .first = calloc((size_t)tasks + 1, sizeof(uint32_t)) };
+	*pairs = (struct pairs){ .tasks = tasks,
+				 .seeds = seeds,
+				 .first = calloc((size_t)tasks + 1, sizeof(uint32_t)) };
 	for (uint32_t task = 0; pairs->first && task < tasks; task++) {
 		const json_t *line = line_of(stage, first + task, 0, 0);
 
@@ -63,8 +66,6 @@ static int pairs_create(const struct experiment_stage *stage, uint32_t first, ui
 	pairs->differences = calloc((size_t)all * seeds, sizeof(*pairs->differences));
 	if (!pairs->first || !pairs->items || !pairs->differences)
 		return lf_error_set(error, -ENOMEM, "no memory for %u sources", all);
-	pairs->paired =
-		(struct lf_paired){ tasks, seeds, pairs->first, pairs->items, pairs->differences };
 	return 0;
 }
 
@@ -72,7 +73,7 @@ static int add_run(struct pairs *pairs, const json_t *line, uint32_t task, uint3
 		   struct lf_error *error)
 {
 	uint32_t first = pairs->first[task], count = pairs->first[task + 1] - first;
-	size_t offset = (size_t)seed * pairs->first[pairs->paired.tasks] + first;
+	size_t offset = (size_t)seed * pairs->first[pairs->tasks] + first;
 	const json_t *right = json_object_get(line, "right"), *all = json_object_get(line, "items");
 
 	if (json_array_size(right) != count)
@@ -109,7 +110,9 @@ static int compare(const struct experiment *experiment, const struct experiment_
 				ret = add_run(&pairs, line_of(stage, first + task, seed, against),
 					      task, seed, -1, error);
 		}
-	if (!ret && lf_paired_bootstrap(&pairs.paired, levels, BOOTSTRAP_SEED, interval))
+	if (!ret && lf_paired_bootstrap(&(struct lf_paired){ tasks, pairs.seeds, pairs.first,
+							     pairs.items, pairs.differences },
+					levels, BOOTSTRAP_SEED, interval))
 		ret = lf_error_set(error, -ENOMEM, "no memory for a bootstrap");
 	pairs_release(&pairs);
 	return ret;

@@ -16,20 +16,13 @@
 #define NAME_BYTES 40
 
 static const struct command *const areas[] = {
-	device_commands,
-	deploy_commands,
-	calibrate_commands,
-	matrix_commands,
-	wear_commands,
-	events_commands,
-	train_commands,
-	eval_commands,
-	fold_commands,
-	recalibrate_commands,
-	study_commands,
-	experiment_commands,
-	preset_commands,
-	NULL,
+	device_commands,    deploy_commands,
+	calibrate_commands, matrix_commands,
+	wear_commands,	    events_commands,
+	train_commands,	    eval_commands,
+	fold_commands,	    recalibrate_commands,
+	study_commands,	    experiment_commands,
+	preset_commands,    NULL,
 };
 
 const struct option_spec device_options[] = {

@@ -233,6 +233,8 @@ static void add_state(struct recalibration *run, const char *state, uint32_t sam
 	double mean = 0.0, square = 0.0;
 	json_t *row;
 
+	if (!count)
+		return;
 	for (uint32_t at = 0; at < count; at++)
 		mean += accuracies[at] / count;
 	for (uint32_t at = 0; at < count; at++)

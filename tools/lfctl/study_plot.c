@@ -79,7 +79,9 @@ static void put_axes(FILE *stream, const struct panel *panel, double step, const
 		"<rect x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" fill=\"none\" "
 		"stroke=\"black\"/>\n",
 		panel->left, panel->top, PANEL_WIDTH, PANEL_HEIGHT);
-	for (double y = panel->low; y <= panel->high + step / 2; y += step) {
+	for (uint32_t tick = 0; tick <= lround((panel->high - panel->low) / step); tick++) {
+		double y = panel->low + tick * step;
+
 		svg_line(stream, panel->left - 4, y_of(panel, y), panel->left, y_of(panel, y),
 			 "stroke=\"black\"");
 		snprintf(text, sizeof(text), "%.0f", y);

@@ -58,7 +58,7 @@ void study_summarise(const struct study *study, const struct study_series *serie
 		     struct study_summary *summary)
 {
 	uint32_t devices = series->repeats[value];
-	double accuracies[STUDY_REPEATS], own[STUDY_REPEATS], mean;
+	double accuracies[STUDY_REPEATS] = { 0 }, own[STUDY_REPEATS] = { 0 }, mean;
 
 	*summary = (struct study_summary){ .devices = devices, .worst_db = INFINITY };
 	for (uint32_t device = 0; device < devices; device++) {

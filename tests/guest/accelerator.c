@@ -348,22 +348,40 @@ struct guest_job guest_multiply_job(uint32_t buffer, uint32_t matrix, uint32_t r
 	return job;
 }
 
+struct lf_matrix_info guest_matrix_info(int fd, uint32_t handle)
+{
+	struct drm_lf_matrix_info info = { .handle = handle };
+
+	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_INFO, &info));
+	return info.info;
+}
+
+void guest_check_product(int fd, uint32_t handle, uint32_t rows, uint32_t cols,
+			 const int8_t *weights, uint64_t seed)
+{
+	uint64_t offset = rows * sizeof(float);
+	struct guest_buffer buffer = guest_buffer(fd, offset + cols * sizeof(float));
+	struct guest_job job = guest_multiply_job(buffer.handle, handle, rows, cols, offset);
+	float *x = buffer.memory, *expected = calloc(cols, sizeof(*expected));
+
+	CHECK(expected);
+	for (uint32_t i = 0; i < rows; i++)
+		x[i] = guest_float(&seed);
+	CHECK_EQUAL(guest_job_run(fd, &job), 1);
+	guest_forward(x, weights, rows, cols, expected);
+	CHECK_EQUAL(memcmp(x + rows, expected, cols * sizeof(*expected)), 0);
+	free(expected);
+	guest_buffer_close(fd, &buffer);
+}
+
 void guest_check_multiply(int fd, uint64_t seed)
 {
 	enum { ROWS = 40, COLS = 24 };
 	int8_t weights[ROWS * COLS];
 	uint32_t matrix = guest_matrix(fd, ROWS, COLS, seed, weights);
-	struct guest_buffer buffer = guest_buffer(fd, 4096);
-	struct guest_job job = guest_multiply_job(buffer.handle, matrix, ROWS, COLS, 2048);
-	float *x = buffer.memory, *y = x + 512, expected[COLS];
 
-	for (uint32_t i = 0; i < ROWS; i++)
-		x[i] = guest_float(&seed);
-	CHECK_EQUAL(guest_job_run(fd, &job), 1);
-	guest_forward(x, weights, ROWS, COLS, expected);
-	CHECK_EQUAL(memcmp(y, expected, sizeof(expected)), 0);
+	guest_check_product(fd, matrix, ROWS, COLS, weights, seed);
 	CHECK_OK(guest_matrix_close(fd, matrix));
-	guest_buffer_close(fd, &buffer);
 }
 
 void guest_as_user(uid_t user, void (*test)(void *), void *argument)

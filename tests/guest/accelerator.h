@@ -125,6 +125,9 @@ int guest_matrix_close(int fd, uint32_t handle);
 /** guest_matrix() - a committed matrix with random weights, returned in @weights [rows][cols] */
 uint32_t guest_matrix(int fd, uint32_t rows, uint32_t cols, uint64_t seed, int8_t *weights);
 
+/** guest_matrix_info() - what the directory tells of a matrix */
+struct lf_matrix_info guest_matrix_info(int fd, uint32_t handle);
+
 /** guest_quantise() - q [count] and the returned s of @x [count], as lf_hw.h defines them */
 float guest_quantise(const float *x, uint32_t count, int8_t *q);
 
@@ -134,6 +137,10 @@ void guest_forward(const float *x, const int8_t *weights, uint32_t rows, uint32_
 /** guest_multiply_job() - one vector: input at 0 and output at @offset of @buffer */
 struct guest_job guest_multiply_job(uint32_t buffer, uint32_t matrix, uint32_t rows, uint32_t cols,
 				    uint64_t offset);
+
+/** guest_check_product() - a random vector times a matrix with @weights [rows][cols], compared with the reference to the bit */
+void guest_check_product(int fd, uint32_t handle, uint32_t rows, uint32_t cols,
+			 const int8_t *weights, uint64_t seed);
 
 /**
  * guest_check_multiply() - a matrix of one's own, multiplied and compared with the reference

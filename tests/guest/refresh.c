@@ -26,35 +26,13 @@ static int refresh(int fd, uint32_t matrix, uint64_t *cells_written)
 	return result;
 }
 
-static struct lf_matrix_info info_of(int fd, uint32_t matrix)
-{
-	struct drm_lf_matrix_info info = { .handle = matrix };
-
-	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_INFO, &info));
-	return info.info;
-}
-
-static void check_exact(int fd, uint32_t matrix, const int8_t *weights)
-{
-	struct guest_buffer buffer = guest_buffer(fd, 4096);
-	struct guest_job job = guest_multiply_job(buffer.handle, matrix, ROWS, COLS, OUTPUT);
-	float *x = buffer.memory, expected[COLS];
-
-	for (int i = 0; i < ROWS; i++)
-		x[i] = (float)(i - 7);
-	CHECK_EQUAL(guest_job_run(fd, &job), 1);
-	guest_forward(x, weights, ROWS, COLS, expected);
-	CHECK_EQUAL(memcmp((char *)x + OUTPUT, expected, sizeof(expected)), 0);
-	guest_buffer_close(fd, &buffer);
-}
-
 static void refreshes_and_charges(void)
 {
 	int8_t weights[ROWS * COLS];
 	int fd = guest_open();
 	uint32_t matrix = guest_matrix(fd, ROWS, COLS, 1, weights);
 	struct drm_lf_quota before = { .account = 0 }, after = { .account = 0 };
-	struct lf_matrix_info info = info_of(fd, matrix);
+	struct lf_matrix_info info = guest_matrix_info(fd, matrix);
 	uint64_t cells;
 
 	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_QUOTA, &before));
@@ -62,8 +40,8 @@ static void refreshes_and_charges(void)
 	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_QUOTA, &after));
 	CHECK(cells >= info.cells);
 	CHECK(after.written_cells - before.written_cells >= cells);
-	CHECK_EQUAL(info_of(fd, matrix).refreshes, info.refreshes + 1);
-	check_exact(fd, matrix, weights);
+	CHECK_EQUAL(guest_matrix_info(fd, matrix).refreshes, info.refreshes + 1);
+	guest_check_product(fd, matrix, ROWS, COLS, weights, 3);
 }
 
 static void bad_calls_are_refused(void)
@@ -154,8 +132,8 @@ static void readers_do_not_keep_it_out(void)
 	CHECK_EQUAL(waitpid(child, &status, WNOHANG), 0);
 	CHECK_OK(kill(child, SIGKILL));
 	CHECK(waitpid(child, &status, 0) == child);
-	CHECK_EQUAL(info_of(fd, matrix).refreshes, ROUNDS);
-	check_exact(fd, matrix, weights);
+	CHECK_EQUAL(guest_matrix_info(fd, matrix).refreshes, ROUNDS);
+	guest_check_product(fd, matrix, ROWS, COLS, weights, 3);
 }
 
 static void as_stranger(void *argument)
@@ -171,7 +149,7 @@ static void as_stranger(void *argument)
 	CHECK_OK(guest_matrix_open(fd, "test/refresh", &matrix));
 	CHECK_ERROR(refresh(fd, matrix, &cells), EPERM);
 	/* What the cells have seen is not a stranger's business. */
-	info = info_of(fd, matrix);
+	info = guest_matrix_info(fd, matrix);
 	list.entries = (uintptr_t)&entry;
 	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_LIST, &list));
 	CHECK_EQUAL(list.count, 1);
@@ -192,7 +170,7 @@ static void strangers_may_not(void)
 	CHECK_OK(guest_matrix_publish(fd, matrix, "test/refresh", 0444));
 	guest_as_user(GUEST_USER, as_stranger, NULL);
 	CHECK_OK(refresh(fd, matrix, &cells));
-	info = info_of(fd, matrix);
+	info = guest_matrix_info(fd, matrix);
 	CHECK(info.programmed_ns > 0 && info.refreshes == 1);
 	CHECK_OK(guest_matrix_unlink(fd, "test/refresh"));
 }
@@ -210,8 +188,8 @@ static void as_poor_user(void *argument)
 	CHECK(write(pipes[1], "x", 1) == 1);
 	CHECK(read(pipes[2], &byte, 1) == 1);
 	CHECK_ERROR(refresh(fd, matrix, &cells), EDQUOT);
-	CHECK_EQUAL(info_of(fd, matrix).refreshes, 0);
-	check_exact(fd, matrix, weights);
+	CHECK_EQUAL(guest_matrix_info(fd, matrix).refreshes, 0);
+	guest_check_product(fd, matrix, ROWS, COLS, weights, 3);
 }
 
 static void budget_is_kept(void)
@@ -254,7 +232,7 @@ static void first_version_is_served(void)
 	int8_t weights[ROWS * COLS];
 	int fd = guest_open();
 	uint32_t matrix = guest_matrix(fd, ROWS, COLS, 5, weights);
-	struct lf_matrix_info info = info_of(fd, matrix);
+	struct lf_matrix_info info = guest_matrix_info(fd, matrix);
 	struct drm_lf_matrix_list list = { .count = 1, .entry_bytes = V1 };
 	uint8_t entry[V1 + 8];
 
@@ -297,7 +275,7 @@ static void hot_die_does_no_work(void)
 	CHECK_EQUAL(guest_job_run(fd, &job), -EBUSY);
 	CHECK_EQUAL(record->status, LF_STATUS_THERMAL);
 	guest_inject(LF_INJECT(LF_INJECT_OVER_TEMPERATURE, 0, COOL_DEGREES));
-	check_exact(fd, matrix, weights);
+	guest_check_product(fd, matrix, ROWS, COLS, weights, 3);
 }
 
 int main(void)

@@ -130,28 +130,6 @@ static pid_t cut_second(const struct cut *cut)
 	return child;
 }
 
-static struct lf_matrix_info info_of(int fd, uint32_t matrix)
-{
-	struct drm_lf_matrix_info info = { .handle = matrix };
-
-	CHECK_OK(guest_ioctl(fd, DRM_IOCTL_LF_MATRIX_INFO, &info));
-	return info.info;
-}
-
-static void check_exact(int fd, uint32_t matrix, const int8_t *weights)
-{
-	struct guest_buffer buffer = guest_buffer(fd, 4096);
-	struct guest_job job = guest_multiply_job(buffer.handle, matrix, ROWS, COLS, OUTPUT);
-	float *x = buffer.memory, expected[COLS];
-
-	for (int i = 0; i < ROWS; i++)
-		x[i] = (float)(i - 11);
-	CHECK_EQUAL(guest_job_run(fd, &job), 1);
-	guest_forward(x, weights, ROWS, COLS, expected);
-	CHECK_EQUAL(memcmp((char *)x + OUTPUT, expected, sizeof(expected)), 0);
-	guest_buffer_close(fd, &buffer);
-}
-
 static void fill(int8_t *weights)
 {
 	for (int i = 0; i < ROWS * COLS; i++)
@@ -181,7 +159,7 @@ static void cut_create(const struct cut *cut)
 	fill(weights);
 	CHECK_EQUAL(guest_matrix_program(fd, matrix, ROWS, COLS, weights), 1);
 	CHECK_OK(guest_matrix_commit(fd, matrix));
-	check_exact(fd, matrix, weights);
+	guest_check_product(fd, matrix, ROWS, COLS, weights, 3);
 	close(fd);
 }
 
@@ -204,9 +182,9 @@ static void cut_commit(const struct cut *cut)
 	child = cut_next(cut);
 	CHECK_OK(guest_matrix_commit(fd, matrix));
 	finish(child);
-	CHECK_EQUAL(info_of(fd, matrix).state, LF_MATRIX_COMMITTED);
+	CHECK_EQUAL(guest_matrix_info(fd, matrix).state, LF_MATRIX_COMMITTED);
 	CHECK_ERROR(guest_matrix_commit(fd, matrix), EINVAL);
-	check_exact(fd, matrix, weights);
+	guest_check_product(fd, matrix, ROWS, COLS, weights, 3);
 	close(fd);
 }
 
@@ -222,7 +200,7 @@ static void cut_refresh(const struct cut *cut)
 	int fd = guest_open();
 	uint32_t matrix = guest_matrix(fd, ROWS, COLS, 3, weights);
 	struct drm_lf_matrix_refresh refresh = { .handle = matrix };
-	struct lf_matrix_info before = info_of(fd, matrix), after;
+	struct lf_matrix_info before = guest_matrix_info(fd, matrix), after;
 	pid_t child;
 
 	guest_settled(fd);
@@ -234,9 +212,9 @@ static void cut_refresh(const struct cut *cut)
 		CHECK_EQUAL(refresh.cells_written, before.cells);
 	}
 	finish(child);
-	after = info_of(fd, matrix);
+	after = guest_matrix_info(fd, matrix);
 	CHECK_EQUAL(after.refreshes - before.refreshes, !cut->is_reset);
-	check_exact(fd, matrix, weights);
+	guest_check_product(fd, matrix, ROWS, COLS, weights, 3);
 	close(fd);
 }
 
@@ -309,7 +287,7 @@ static void cut_others(const struct cut *cut)
 	CHECK_OK(guest_matrix_unlink(fd, "test/cut"));
 	finish(child);
 	check_list(fd, "test/cut", false);
-	check_exact(fd, matrix, weights);
+	guest_check_product(fd, matrix, ROWS, COLS, weights, 3);
 	CHECK_OK(guest_matrix_close(fd, matrix));
 	after = guest_settled(fd);
 	CHECK_EQUAL(after.tiles_used, before.tiles_used);

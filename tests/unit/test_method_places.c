@@ -136,6 +136,18 @@ static bool is_placed(enum method_case number)
 	       number == CASE_FULL_ONCE || number == CASE_FULL_EACH_STEP;
 }
 
+/* A method that ends leaves the device's tiles and the model as they were. */
+static void end_without_trace(struct run *run, const float before[EMBEDDINGS])
+{
+	float after[EMBEDDINGS];
+
+	free_method(run);
+	ck_assert_uint_eq(telemetry(run).tiles_used, run->before.tiles_used);
+	outcome(run, after);
+	ck_assert_mem_eq(after, before, sizeof(after));
+	end(run);
+}
+
 START_TEST(only_what_is_on_crossbars_writes_cells)
 {
 	enum method_case number = (enum method_case)_i;
@@ -291,7 +303,7 @@ END_TEST
 START_TEST(a_spent_write_budget_stops_training)
 {
 	static const enum method_case kinds[] = { CASE_LORA_EACH_STEP, CASE_FULL_EACH_STEP };
-	float before[EMBEDDINGS], after[EMBEDDINGS];
+	float before[EMBEDDINGS];
 	struct lf_account account;
 	uint64_t budget;
 	struct run run;
@@ -307,11 +319,7 @@ START_TEST(a_spent_write_budget_stops_training)
 	ck_assert_lf_fails(train(&run, EPOCHS, LF_ERROR), -EDQUOT,
 			   _i ? "step 1: full, layer." : "step 1: lora, layer.");
 	ck_assert_uint_le(written(&run), budget - account.written_cells);
-	free_method(&run);
-	ck_assert_uint_eq(telemetry(&run).tiles_used, run.before.tiles_used);
-	outcome(&run, after);
-	ck_assert_mem_eq(after, before, sizeof(after));
-	end(&run);
+	end_without_trace(&run, before);
 }
 END_TEST
 
@@ -379,7 +387,7 @@ START_TEST(nothing_is_left_of_a_method)
 {
 	static const enum method_case kinds[] = { CASE_LORA_EACH_STEP, CASE_LORA_ONCE,
 						  CASE_FULL_EACH_STEP, CASE_FULL_ONCE };
-	float before[EMBEDDINGS], after[EMBEDDINGS];
+	float before[EMBEDDINGS];
 	struct lf_matrix_info *list;
 	uint32_t count;
 	struct run run;
@@ -392,11 +400,7 @@ START_TEST(nothing_is_left_of_a_method)
 	ck_assert_lf(lf_matrix_list(run.tiny.device, &list, &count, LF_ERROR));
 	ck_assert_uint_eq(count, TINY_LINEARS);
 	free(list);
-	free_method(&run);
-	ck_assert_uint_eq(telemetry(&run).tiles_used, run.before.tiles_used);
-	outcome(&run, after);
-	ck_assert_mem_eq(after, before, sizeof(after));
-	end(&run);
+	end_without_trace(&run, before);
 }
 END_TEST
 

@@ -161,7 +161,7 @@
  * @time_ns: modelled time; advances by busy time and by LF_REG_TIME_ADVANCE only
  * @jobs: jobs completed, with whatever status
  * @mvm_count: vectors multiplied
- * @mac_count: multiply-accumulates of those (rows x columns a vector)
+ * @mac_count: multiply-accumulates of those: rows x columns a vector, less what zeros take out, see LF_OP_MVM
  * @conversions: analog-to-digital conversions
  * @clips: conversions that left the range of the converter
  * @cells_written: cells programmed
@@ -256,14 +256,14 @@ struct lf_submission {
 	__le32 reserved[5];
 };
 
-#define LF_JOB_PRIVILEGED (1u << 0) /* READ, RESERVE and quota changes are allowed */
+#define LF_JOB_PRIVILEGED (1u << 0) /* READ and quota changes are allowed */
 
 /**
  * struct lf_completion - one entry of a completion ring: what became of a job and what it cost
  * @energy_aj: energy by component, attojoules; sums over jobs are exact
  * @busy_ns: modelled execution time
  * @mvm_count: vectors multiplied
- * @mac_count: multiply-accumulates of those
+ * @mac_count: multiply-accumulates of those, less what zeros take out, see LF_OP_MVM
  * @conversions: analog-to-digital conversions
  * @clips: conversions that left the range of the converter
  * @cells_written: cells programmed

@@ -218,8 +218,8 @@ static void watch_stalled(struct lf_device *lf, struct lf_queue *queue, struct l
  * @timeout: how long it may run, jiffies
  *
  * Called every @lf->tick while it is in flight. A record whose interrupt was lost is taken here.
- * The request is ended once it has been seen running for @timeout, that is after @timeout and a
- * tick at most. The time it waits for jobs of other queues does not count, on devices that tell.
+ * The request is ended once it has been seen running for @timeout, that is after @timeout and two
+ * ticks at most. The time it waits for jobs of other queues does not count, on devices that tell.
  */
 void lf_reset_watch(struct lf_device *lf, struct lf_queue *queue, struct lf_request *request,
 		    unsigned long timeout)

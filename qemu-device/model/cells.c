@@ -74,6 +74,33 @@ void xbar_cells_read_row(const struct xbar *xbar, const struct matrix *matrix, u
 }
 
 /**
+ * xbar_cells_count() - weights of a row of a tile that are not zero, whoever it belongs to
+ * @tile: physical tile
+ * @row: of the tile
+ *
+ * Return: their number: the cells of the others are as an erasure leaves them.
+ */
+uint32_t xbar_cells_count(const struct xbar *xbar, uint32_t tile, uint32_t row)
+{
+	const uint8_t *cells =
+		xbar->nv.memory + xbar->layout.cells + tile * xbar->layout.tile_bytes;
+	uint32_t count = 0, weight;
+
+	if (xbar->params.format == LF_FORMAT_INT8) {
+		cells += (size_t)(row - row % QUAD) * xbar->tile_weights + row % QUAD;
+		for (uint32_t i = 0; i < xbar->tile_weights; i++)
+			count += cells[(size_t)i * QUAD] != 0;
+		return count;
+	}
+	cells += (size_t)row * xbar->tile_weights * sizeof(weight);
+	for (uint32_t i = 0; i < xbar->tile_weights; i++) {
+		memcpy(&weight, cells + i * sizeof(weight), sizeof(weight));
+		count += weight != 0;
+	}
+	return count;
+}
+
+/**
  * xbar_cells_checksum() - CRC-32C of weights, row by row
  * @first: first row
  * @end: row after the last

@@ -174,6 +174,7 @@ void xbar_cells_write_row(struct xbar *xbar, const struct matrix *matrix, uint32
 			  const void *weights);
 void xbar_cells_read_row(const struct xbar *xbar, const struct matrix *matrix, uint32_t row,
 			 void *weights);
+uint32_t xbar_cells_count(const struct xbar *xbar, uint32_t tile, uint32_t row);
 
 /* The cells of one tile of the matrix: where they begin in the memory, in the order of image.h. */
 static inline uint64_t xbar_cells_tile_offset(const struct xbar *xbar, const struct matrix *matrix,

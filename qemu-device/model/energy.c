@@ -212,13 +212,14 @@ void xbar_energy_charge_program(const struct xbar_params *params, const struct p
 	tally->busy_ns += work->row_pulses * pulse_ns;
 }
 
-void xbar_energy_charge_erase(const struct xbar_params *params, struct tally *tally)
+void xbar_energy_charge_erase(const struct xbar_params *params, const struct erase_work *work,
+			      struct tally *tally)
 {
-	uint64_t cells = xbar_params_tile_cells(params);
-
-	tally->cells_erased += cells;
-	tally->energy_aj[LF_ENERGY_PROGRAM] += (unsigned __int128)cells * params->erase_energy_aj;
-	tally->busy_ns += params->erase_tile_ns;
+	tally->cells_erased += work->cells;
+	tally->energy_aj[LF_ENERGY_PROGRAM] +=
+		(unsigned __int128)work->cells * params->erase_energy_aj;
+	tally->busy_ns +=
+		divide_up((uint64_t)work->rows * params->erase_tile_ns, params->tile_rows);
 }
 
 void xbar_energy_charge_static(const struct xbar_params *params, struct tally *tally)

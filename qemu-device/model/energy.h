@@ -86,8 +86,19 @@ void xbar_energy_charge_program(const struct xbar_params *params, const struct p
 void xbar_energy_charge_read(const struct xbar_params *params, uint32_t rows, uint32_t cols,
 			     struct tally *tally);
 
-/* One tile erased. */
-void xbar_energy_charge_erase(const struct xbar_params *params, struct tally *tally);
+/**
+ * struct erase_work - what erasing a tile took
+ * @cells: cells of weights that were not zero
+ * @rows: rows with such cells
+ */
+struct erase_work {
+	uint64_t cells;
+	uint32_t rows;
+};
+
+/* One tile erased, a row after the other: rows without anything to erase take no time. */
+void xbar_energy_charge_erase(const struct xbar_params *params, const struct erase_work *work,
+			      struct tally *tally);
 
 /* Leakage over the busy time; called once, at the end of a job. */
 void xbar_energy_charge_static(const struct xbar_params *params, struct tally *tally);

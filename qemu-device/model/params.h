@@ -186,9 +186,6 @@ uint32_t xbar_params_slices(const struct xbar_params *params);
 /* Logical columns of a tile, a multiple of four; spare ones are not among them. */
 uint32_t xbar_params_weights(const struct xbar_params *params);
 
-/* Cells of a tile, spare columns and both rows of pairs in rows among them. */
-uint32_t xbar_params_tile_cells(const struct xbar_params *params);
-
 /* Bytes that one weight takes in the non-volatile memory. */
 uint32_t xbar_params_weight_bytes(const struct xbar_params *params);
 

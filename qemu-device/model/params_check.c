@@ -39,15 +39,6 @@ uint32_t xbar_params_weight_bytes(const struct xbar_params *params)
 	return params->format == LF_FORMAT_FP32 ? sizeof(float) : sizeof(int8_t);
 }
 
-uint32_t xbar_params_tile_cells(const struct xbar_params *params)
-{
-	uint32_t rows = params->tile_rows;
-
-	if (params->format != LF_FORMAT_FP32 && params->pair == XBAR_PAIR_ROWS)
-		rows *= 2;
-	return rows * (params->tile_cols + params->spare_weights * columns_of_a_weight(params));
-}
-
 uint32_t xbar_params_full_scale(const struct xbar_params *params)
 {
 	uint32_t weights = xbar_params_weights(params);

@@ -4,8 +4,8 @@
  * matrix gets is decided in placement.c.
  *
  * Wear is counted for groups of params.wear_rows rows, and a group counts what its most worn row has seen: one for all
- * writes of rows of one matrix, which writes each row once; one for an erasure; one for a refresh. Of a single row it is an upper
- * bound.
+ * writes of rows of one matrix, which writes each row once; one for an erasure, if there was something to erase in it; one for a
+ * refresh. Of a single row it is an upper bound. So who writes causes at most one erasure for each write, of the groups it wrote.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -245,24 +245,53 @@ static bool sort_out(struct xbar *xbar, uint32_t tile, struct tally *tally)
 	return good;
 }
 
+/* What there is to erase in the rows of a group. */
+static struct erase_work work_in_group(const struct xbar *xbar, uint32_t tile, uint32_t group)
+{
+	uint32_t first = group * xbar->params.wear_rows, left = xbar->params.tile_rows - first;
+	struct erase_work work = { 0 };
+
+	if (left > xbar->params.wear_rows)
+		left = xbar->params.wear_rows;
+	for (uint32_t row = first; row < first + left; row++) {
+		uint32_t weights = xbar_cells_count(xbar, tile, row);
+
+		work.cells += (uint64_t)weights * xbar->cells_per_weight;
+		work.rows += weights > 0;
+	}
+	return work;
+}
+
 /**
  * xbar_tiles_erase() - erase a dirty tile
  * @tally: charged for it
  *
- * Wear is counted before the pulse that causes it; the cells reach the medium before the tile is called free. A tile with more
+ * A cell at level zero is as an erasure leaves it, so rows without others get no pulse, and groups without such rows do not wear:
+ * nobody pays for an erasure, so it wears out no more than what was written and paid for.
+ *
+ * Wear is counted before the pulse that causes it; the cells reach the medium before the tile is called free. After a cut in
+ * between, groups that still hold something are counted again, and those that do not have been counted. A tile with more
  * stuck cells than params.retire_cells is retired.
  *
  * Return: whether it is free.
  */
 bool xbar_tiles_erase(struct xbar *xbar, uint32_t tile, struct tally *tally)
 {
-	for (uint32_t group = 0; group < xbar->layout.wear_groups; group++)
-		wear_group(xbar, tile, group);
+	struct erase_work work = { 0 };
+
+	for (uint32_t group = 0; group < xbar->layout.wear_groups; group++) {
+		struct erase_work part = work_in_group(xbar, tile, group);
+
+		if (part.rows)
+			wear_group(xbar, tile, group);
+		work.cells += part.cells;
+		work.rows += part.rows;
+	}
 	xbar_nv_persist(&xbar->nv);
 	xbar_nv_zero(&xbar->nv, xbar->layout.cells + tile * xbar->layout.tile_bytes,
 		     xbar->layout.tile_bytes);
 	xbar_nv_persist(&xbar->nv);
-	xbar_energy_charge_erase(&xbar->params, tally);
+	xbar_energy_charge_erase(&xbar->params, &work, tally);
 	return sort_out(xbar, tile, tally);
 }
 

@@ -272,8 +272,8 @@ static const char *judge_matrices(const struct judgement *judgement, const struc
 	return NULL;
 }
 
-static bool in_group_changed(const struct xbar *xbar, const uint8_t *start, const uint8_t *image,
-			     uint32_t tile, uint32_t group)
+bool cut_group_changed(const struct xbar *xbar, const uint8_t *start, const uint8_t *image,
+		       uint32_t tile, uint32_t group)
 {
 	uint64_t row_bytes = (uint64_t)xbar->tile_weights * xbar->weight_bytes;
 
@@ -284,7 +284,7 @@ static bool in_group_changed(const struct xbar *xbar, const uint8_t *start, cons
 			uint64_t cell = xbar->layout.cells + tile * xbar->layout.tile_bytes +
 					row / 4 * 4 * row_bytes + weight * 4 + row % 4;
 
-			if (start[cell] != image[cell])
+			if ((start ? start[cell] : 0) != image[cell])
 				return true;
 		}
 	return false;
@@ -300,7 +300,8 @@ static const char *judge_wear(const struct judgement *judgement, const struct xb
 			uint32_t wear = found->wear[tile][group];
 			uint32_t before = judgement->before->wear[tile][group];
 			uint32_t after = judgement->after->wear[tile][group];
-			bool changed = in_group_changed(xbar, judgement->start, image, tile, group);
+			bool changed =
+				cut_group_changed(xbar, judgement->start, image, tile, group);
 
 			if (wear < before)
 				return "wear ran backwards";

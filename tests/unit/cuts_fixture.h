@@ -115,6 +115,10 @@ struct holding {
 /* What a device that has just attached holds. */
 void holding_of(const struct xbar *xbar, struct holding *holding);
 
+/* Whether cells of a row group of a tile are in @image others than in @start, or, when that is NULL, others than zero. */
+bool cut_group_changed(const struct xbar *xbar, const uint8_t *start, const uint8_t *image,
+		       uint32_t tile, uint32_t group);
+
 /**
  * struct judgement - what is expected of a device that attached to an image
  * @before: what attaching finds before the operation that was cut

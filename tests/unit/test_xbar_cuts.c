@@ -177,6 +177,29 @@ static void attach_again(struct attempt *attempt, uint8_t *memory, const struct 
 	xbar_destroy(xbar);
 }
 
+/* Dirty tiles can be erased: what holds something wears once more, also where a cut erased some of it, and nothing else does. */
+static void erase_dirt(struct attempt *attempt, struct rig *rig, const struct holding *found)
+{
+	uint32_t wear[CUTS_TILES][CUTS_GROUPS];
+
+	for (uint32_t tile = 0; tile < CUTS_TILES; tile++)
+		for (uint32_t group = 0; group < CUTS_GROUPS; group++)
+			wear[tile][group] =
+				found->wear[tile][group] +
+				(found->owners[tile] == IMAGE_OWNER_DIRTY &&
+				 cut_group_changed(rig->xbar, NULL, rig->memory, tile, group));
+	cuts_manage(rig, LF_OP_SANITIZE, 0, CUTS_TILES);
+	if (rig->xbar->tiles_dirty)
+		complain(attempt->story, attempt->cuts, attempt->level,
+			 "dirty tiles are not erased");
+	for (uint32_t tile = 0; tile < CUTS_TILES; tile++)
+		for (uint32_t group = 0; group < CUTS_GROUPS; group++)
+			if (xbar_tiles_wear(rig->xbar, tile, group * rig->xbar->params.wear_rows) !=
+			    wear[tile][group])
+				complain(attempt->story, attempt->cuts, attempt->level,
+					 "erasing wears something else than it erases");
+}
+
 /* The device works: a matrix can be made, unless there is no room for one. */
 static void go_on(struct attempt *attempt, uint8_t *memory, const struct holding *found)
 {
@@ -189,9 +212,7 @@ static void go_on(struct attempt *attempt, uint8_t *memory, const struct holding
 	if (!free_tiles || (story->configuration == 2))
 		return;
 	rig.xbar = attach(story, memory, NULL, NULL);
-	cuts_manage(&rig, LF_OP_SANITIZE, 0, CUTS_TILES);
-	if (rig.xbar->tiles_dirty)
-		complain(story, attempt->cuts, attempt->level, "dirty tiles are not erased");
+	erase_dirt(attempt, &rig, found);
 	identifier = rig_create_matrix(&rig, 4, 4);
 	for (uint32_t i = 0; i < CUTS_MATRICES; i++)
 		if (found->held[i].entry.matrix == identifier)

@@ -399,6 +399,29 @@ START_TEST(reading_an_array_takes_its_energy_once)
 }
 END_TEST
 
+/* Erasing costs by what is not zero: its cells, and the time of its rows, one after the other. */
+START_TEST(erasing_costs_what_there_is_to_erase)
+{
+	struct lf_command sanitize = { .opcode = LF_OP_SANITIZE, .count = 1 };
+	static const int8_t weights[4 * 5] = {
+		1, 2, 3, 4, 5, 0, 0, 0, 0, 0, -1, 0, -127, 0, 64, 0, 0, 0, 0, 9,
+	};
+	struct rig rig;
+
+	rig_open(&rig, "isaac",
+		 _i ? "tiles=1,tile_rows=8,tile_cols=64,wear_rows=3"
+		    : "tiles=1,tile_rows=8,tile_cols=64");
+	ck_assert_uint_eq(rig_delete(&rig, rig_matrix(&rig, 4, 5, weights)), LF_STATUS_OK);
+	ck_assert_uint_eq(rig_run(&rig, &sanitize, 1, NULL, 0), LF_STATUS_OK);
+	ck_assert_uint_eq(rig.completion.cells_erased, 9 * 8);
+	ck_assert_uint_eq(rig.completion.energy_aj[LF_ENERGY_PROGRAM],
+			  9 * 8 * rig.params->erase_energy_aj);
+	/* Three of eight rows: 4125. */
+	ck_assert_uint_eq(rig.completion.busy_ns, rig.params->erase_tile_ns * 3 / 8);
+	rig_close(&rig);
+}
+END_TEST
+
 static void add(wide *energy, uint64_t *counters, const struct lf_completion *record)
 {
 	const uint64_t values[] = {
@@ -500,6 +523,7 @@ int main(void)
 	tcase_add_test(tests, writing_an_array_costs_what_was_published);
 	tcase_add_loop_test(tests, multiplications_cost_what_the_hardware_does, 0, 48);
 	tcase_add_loop_test(tests, reading_an_array_takes_its_energy_once, 0, 2);
+	tcase_add_loop_test(tests, erasing_costs_what_there_is_to_erase, 0, 2);
 	tcase_add_loop_test(tests, jobs_add_up_to_the_totals, 0, 2);
 	suite_add_tcase(suite, tests);
 	printf("# seed %llu\n", (unsigned long long)rig_seed());

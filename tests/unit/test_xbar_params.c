@@ -296,14 +296,9 @@ START_TEST(geometry_follows_the_pair)
 	ck_assert_uint_eq(xbar_params_slices(params), 1);
 	ck_assert_uint_eq(xbar_params_cells(params), 2);
 	ck_assert_uint_eq(xbar_params_weights(params), 128);
-	/* A core of NeuRRAM is two tiles. */
-	ck_assert_uint_eq(xbar_params_tile_cells(params), 256 * 256 / 2);
 	ck_assert_uint_eq(xbar_params_full_scale(params), 128 * 127);
 	rig_set(params, "pair", "columns");
 	ck_assert_uint_eq(xbar_params_weights(params), 64);
-	ck_assert_uint_eq(xbar_params_tile_cells(params), 128 * 128);
-	rig_set(params, "spare_weights", "3");
-	ck_assert_uint_eq(xbar_params_tile_cells(params), 128 * (128 + 6));
 	xbar_params_free(params);
 	params = rig_params("isaac", "");
 	ck_assert_uint_eq(xbar_params_weights(params), 16);

@@ -57,7 +57,7 @@ static const struct option_spec study_options[] = {
 	{ "sweeps", OPTION_TEXT, PLACE(sweeps), "LIST",
 	  "of adc, calibrated, programming, stuck, time [all]", 0, 0 },
 	{ "adc-bits", OPTION_TEXT, PLACE(lists[STUDY_ADC]), "LIST",
-	  "resolutions, step of one level [4,5,6,7,8]", 0, 0 },
+	  "resolutions, step of the base [4,5,6,7,8]", 0, 0 },
 	{ "calibrated-bits", OPTION_TEXT, PLACE(lists[STUDY_CALIBRATED]), "LIST",
 	  "resolutions, calibrated from training sentences [4,5,6,7,8]", 0, 0 },
 	{ "programming", OPTION_TEXT, PLACE(lists[STUDY_PROGRAMMING]), "LIST",

@@ -13,7 +13,7 @@
 #define PARTS 1000000
 
 static const struct study_axis axes[STUDY_SWEEPS] = {
-	[STUDY_ADC] = { "adc", "ADC resolution, step of one level", "bit", false },
+	[STUDY_ADC] = { "adc", "ADC resolution, step of the base", "bit", false },
 	[STUDY_CALIBRATED] = { "calibrated", "ADC resolution, calibrated", "bit", false },
 	[STUDY_PROGRAMMING] = { "programming", "programming noise, of Gmax", "", true },
 	[STUDY_STUCK] = { "stuck", "share of stuck cells", "", true },

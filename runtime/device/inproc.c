@@ -93,8 +93,9 @@ static int set_option(struct options *options, const char *key, const char *valu
 				    "%s: neither \"memory\", \"threads\" nor a parameter of the "
 				    "model",
 				    key);
+	/* The message begins with the key. */
 	if (err)
-		return lf_error_set(error, -EINVAL, "%s: %s", key, message);
+		return lf_error_set(error, -EINVAL, "%s", message);
 	return 0;
 }
 

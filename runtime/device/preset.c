@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Parameters of a device by name or from a file; see lf/preset.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,19 @@ static int read_params(struct xbar_params **params, const char *path, struct lf_
 	return 0;
 }
 
+static int refuse_unknown(const char *specification, struct lf_error *error)
+{
+	char names[XBAR_MESSAGE_BYTES] = "";
+	size_t length = 0;
+	const char *name;
+
+	for (uint32_t i = 0; (name = xbar_params_preset(i)) && length < sizeof(names); i++)
+		length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
+					   i ? ", " : "", name);
+	return lf_error_set(error, -EINVAL, "preset \"%s\": is not known; there are: %s",
+			    specification, names);
+}
+
 int preset_params(struct xbar_params **params, const char *specification, struct lf_error *error)
 {
 	size_t prefix = strlen(FILE_PREFIX);
@@ -40,7 +54,7 @@ int preset_params(struct xbar_params **params, const char *specification, struct
 		return read_params(params, specification + prefix, error);
 	ret = xbar_params_create(specification, params);
 	if (ret == -ENOENT)
-		return lf_error_set(error, -EINVAL, "preset \"%s\": is not known", specification);
+		return refuse_unknown(specification, error);
 	if (ret)
 		return lf_error_set(error, ret, "preset \"%s\": out of memory", specification);
 	return 0;

@@ -27,6 +27,8 @@ static const struct {
 	{ "inprocess", -EINVAL, "neither a path" },
 	{ "accel0", -EINVAL, "neither a path" },
 	{ "inproc:nonesuch", -EINVAL, "preset \"nonesuch\"" },
+	{ "inproc:nonesuch", -EINVAL, "there are: ideal, " },
+	{ "inproc:nonesuch", -EINVAL, ", float" },
 	{ "inproc:", -EINVAL, "preset \"\"" },
 	{ "inproc,", -EINVAL, "\"\": not key=value" },
 	{ "inproc:ideal,threads", -EINVAL, "\"threads\": not key=value" },
@@ -61,6 +63,18 @@ START_TEST(test_refused)
 	ck_assert_ptr_null(device);
 	ck_assert_int_eq(lf_device_open(refused[_i].specification, &device, NULL),
 			 refused[_i].code);
+}
+END_TEST
+
+/* The name of a parameter is said once. */
+START_TEST(test_refused_once)
+{
+	struct lf_device *device = NULL;
+	struct lf_error error = { 0 };
+
+	ck_assert_int_eq(lf_device_open("inproc:isaac,adc_bits=0", &device, &error), -EINVAL);
+	ck_assert_msg(!strncmp(error.text, "adc_bits: 0 ", strlen("adc_bits: 0 ")), "%s",
+		      error.text);
 }
 END_TEST
 
@@ -353,6 +367,7 @@ int main(void)
 	TCase *memory = tcase_create("memory");
 
 	tcase_add_loop_test(opening, test_refused, 0, sizeof(refused) / sizeof(refused[0]));
+	tcase_add_test(opening, test_refused_once);
 	tcase_add_test(opening, test_long_specification);
 	tcase_add_test(opening, test_info);
 	tcase_add_test(opening, test_buffers);

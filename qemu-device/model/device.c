@@ -184,7 +184,7 @@ int xbar_create(const struct xbar_params *params, void *memory, uint64_t bytes,
 
 	if (error)
 		return error;
-	error = xbar_image_check_header(params, memory, bytes, &fresh, message);
+	error = xbar_image_check_header(params, memory, bytes, ops && ops->blank, &fresh, message);
 	if (error)
 		return error;
 

@@ -136,7 +136,7 @@ static int check_fields(const struct xbar_image_header *found, const struct xbar
 }
 
 int xbar_image_check_header(const struct xbar_params *params, const uint8_t *memory, uint64_t bytes,
-			    bool *fresh, char message[XBAR_MESSAGE_BYTES])
+			    bool blank, bool *fresh, char message[XBAR_MESSAGE_BYTES])
 {
 	struct xbar_image_header found, ours;
 	uint64_t needed = xbar_nonvolatile_bytes(params);
@@ -169,7 +169,7 @@ int xbar_image_check_header(const struct xbar_params *params, const uint8_t *mem
 				   "the memory has %llu bytes, the device needs %llu",
 				   (unsigned long long)bytes, (unsigned long long)needed);
 	if (found.magic == 0) {
-		if (!is_new(params, memory, bytes))
+		if (!blank && !is_new(params, memory, bytes))
 			return xbar_refuse(
 				message, -EILSEQ,
 				"the memory is neither a device's nor empty; it is left as it is");

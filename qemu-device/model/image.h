@@ -184,11 +184,12 @@ void xbar_image_header(const struct xbar_params *params, struct xbar_image_heade
 /**
  * xbar_image_check_header() - whether @memory is ours, new, or something else
  * @bytes: length of @memory
+ * @blank: it is known to be all zeros, and not read to find that out
  * @fresh: receives true when the memory is new and to be formatted
  *
  * Return: 0, -EILSEQ (damaged or foreign), -EPROTO (version or geometry), -ENOSPC (too small).
  */
 int xbar_image_check_header(const struct xbar_params *params, const uint8_t *memory, uint64_t bytes,
-			    bool *fresh, char message[XBAR_MESSAGE_BYTES]);
+			    bool blank, bool *fresh, char message[XBAR_MESSAGE_BYTES]);
 
 #endif

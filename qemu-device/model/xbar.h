@@ -32,8 +32,10 @@ struct xbar_params;
  *	anything written later does; NULL when the embedder's memory needs no barrier
  * @wrote: bytes [offset, offset + bytes) of the non-volatile memory have just been written, for who tries power cuts; may
  *	be NULL
+ * @blank: the embedder has just made the memory and knows that it is all zeros: it is not read to find that out. Never set for
+ *	memory that anybody else may have written to
  *
- * All receive the opaque pointer given to xbar_create().
+ * The functions receive the opaque pointer given to xbar_create().
  */
 struct xbar_ops {
 	void (*parallel)(void *opaque, uint32_t count, void (*work)(void *argument, uint32_t index),
@@ -41,6 +43,7 @@ struct xbar_ops {
 	bool (*cancelled)(void *opaque);
 	void (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
 	void (*wrote)(void *opaque, uint64_t offset, uint64_t bytes);
+	bool blank;
 };
 
 #define XBAR_MESSAGE_BYTES 256

@@ -222,6 +222,7 @@ static int attach(struct inproc *inproc, const struct options *options, struct l
 				 xbar_nonvolatile_bytes(options->params), error);
 	if (err)
 		return err;
+	ops.blank = !options->memory || inproc->memory.filled;
 	err = lf_parallel_create(&inproc->pool, options->threads, error);
 	if (err)
 		goto close_memory;

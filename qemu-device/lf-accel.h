@@ -38,6 +38,10 @@
 
 #define LF_WORKERS_MAX 64
 
+/* Of the die, millidegrees Celsius, as of the parameter temperature_mc. */
+#define LF_TEMPERATURE_MIN_MC (-55000)
+#define LF_TEMPERATURE_MAX_MC 150000
+
 typedef struct LFAccel LFAccel;
 typedef struct LFWorkers LFWorkers;
 

@@ -16,9 +16,6 @@
 /* A status that no version of the interface has. */
 #define LF_FAULT_STATUS 0x7fff
 
-#define LF_TEMPERATURE_MIN_MC (-55000)
-#define LF_TEMPERATURE_MAX_MC 150000
-
 #define LF_STORM_PERIOD_NS (1 * (int64_t)SCALE_MS)
 
 /**

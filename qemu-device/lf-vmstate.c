@@ -160,6 +160,15 @@ static int lf_accel_post_load(void *opaque, int version_id)
     LFAccel *s = opaque;
     Error *error = NULL;
 
+    if (s->temperature_mc < LF_TEMPERATURE_MIN_MC ||
+        s->temperature_mc > LF_TEMPERATURE_MAX_MC) {
+        error_report("lf-accel: temperature_mc: %" PRId32
+                     " is not in %d .. %d",
+                     s->temperature_mc, LF_TEMPERATURE_MIN_MC,
+                     LF_TEMPERATURE_MAX_MC);
+        s->fatal = true;
+        return -EINVAL;
+    }
     if (lf_accel_attach(s, &error) < 0) {
         error_report_err(error);
         s->fatal = true;

@@ -168,6 +168,44 @@ static void test_disabled(void)
     g_rmdir(folder);
 }
 
+/* A stream with a temperature that nobody can set is refused. */
+static void test_temperature(void)
+{
+    const char *memory = "memory-backend-ram,size=64M";
+    const char *options = ",tiles=64,temperature_mc=43217";
+    g_autofree char *folder = test_folder();
+    g_autofree char *file = g_build_filename(folder, "state", NULL);
+    g_autofree char *source = g_strdup_printf("exec:cat %s", file);
+    g_autofree uint8_t *stream = NULL;
+    Device *device = device_start(memory, options);
+    uint8_t temperature[4];
+    uint32_t spoiled = 0;
+    gsize bytes;
+
+    device_save(device, file, "completed");
+    device_stop(device);
+    stl_be_p(temperature, 43217);
+    g_assert_true(g_file_get_contents(file, (char **)&stream, &bytes, NULL));
+    for (uint8_t *at = stream;
+         (at = memmem(at, stream + bytes - at, temperature, 4)); at += 4) {
+        stl_be_p(at, 150001);
+        spoiled++;
+    }
+    g_assert_cmpuint(spoiled, ==, 1);
+    g_assert_true(g_file_set_contents(file, (const char *)stream, bytes, NULL));
+    device = device_start_bare(memory, options, "-incoming defer");
+    qtest_set_expected_status(device->qts, EXIT_FAILURE);
+    qtest_qmp_assert_success(
+        device->qts,
+        "{'execute': 'migrate-incoming', 'arguments': {'uri': %s}}", source);
+    while (qtest_probe_child(device->qts)) {
+        g_usleep(10000);
+    }
+    device_stop(device);
+    g_unlink(file);
+    g_rmdir(folder);
+}
+
 /* A matrix in the making stays where it is, and works on there. */
 static void test_torn(void)
 {
@@ -207,6 +245,7 @@ int main(int argc, char **argv)
                         ",tiles=64,durable=on", test_restart);
     qtest_add_func("/lf-accel/lasting/save", test_save);
     qtest_add_func("/lf-accel/lasting/disabled", test_disabled);
+    qtest_add_func("/lf-accel/lasting/temperature", test_temperature);
     qtest_add_func("/lf-accel/lasting/torn", test_torn);
     return g_test_run();
 }

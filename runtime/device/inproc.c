@@ -108,7 +108,8 @@ static bool has_key(const char *text, const char *pair)
 		if (strcspn(text, "=,") == length && !memcmp(text, pair, length))
 			return true;
 		text = strchr(text, ',');
-		text += text ? 1 : 0;
+		if (text)
+			text++;
 	}
 	return false;
 }

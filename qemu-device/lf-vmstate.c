@@ -162,8 +162,7 @@ static int lf_accel_post_load(void *opaque, int version_id)
 
     if (s->temperature_mc < LF_TEMPERATURE_MIN_MC ||
         s->temperature_mc > LF_TEMPERATURE_MAX_MC) {
-        error_report("lf-accel: temperature_mc: %" PRId32
-                     " is not in %d .. %d",
+        error_report("lf-accel: temperature_mc: %" PRId32 " is not in %d .. %d",
                      s->temperature_mc, LF_TEMPERATURE_MIN_MC,
                      LF_TEMPERATURE_MAX_MC);
         s->fatal = true;
